@@ -1,0 +1,72 @@
+import { cutLayout, encodeRecords, type EncodedRows } from './encode.ts'
+import type { Layout, RowBatch } from './types.ts'
+
+/** A little below the five minutes that readers may rely on. */
+const REPEAT_MS = 4 * 60_000
+
+export interface AnnouncerOptions {
+  readonly bytesMax?: number
+  /** Layouts remembered; beyond it the one sent longest ago is forgotten, so it is sent in full again. Default 10,000. */
+  readonly layoutsMax?: number
+}
+
+/**
+ * Encodes the batches of one destination partition, and remembers which layouts its readers have: each is sent in full at first, and again
+ * whenever the last time was more than four minutes ago, so that a reader that starts anywhere has it within five.
+ *
+ * Records must be appended in the order they are returned in. After an append that failed, or whose outcome isn't known, call `forget`.
+ */
+export class LayoutAnnouncer {
+  readonly #bytesMax: number | undefined
+  readonly #layoutsMax: number
+  /** Layout id -> when it was last sent in full; the oldest first. */
+  readonly #sentMs = new Map<string, number>()
+  /** Layouts as they were cut to fit in records, by id; the one used longest ago first. */
+  readonly #cuts = new Map<string, readonly Layout[]>()
+
+  constructor(options: AnnouncerOptions = {}) {
+    this.#bytesMax = options.bytesMax
+    this.#layoutsMax = options.layoutsMax ?? 10_000
+  }
+
+  /** Errors: `too_large` as in `encodeRecords`. */
+  encode(batch: RowBatch, nowMs: number): EncodedRows[] {
+    const fresh: string[] = []
+    const known = (id: string): boolean => {
+      const sentMs = this.#sentMs.get(id)
+      if (sentMs !== undefined && nowMs - sentMs < REPEAT_MS && nowMs >= sentMs) return true
+      fresh.push(id)
+      return false
+    }
+    const records = encodeRecords(batch, known, {
+      cut: (layout, bytesMax) => this.#cut(layout, bytesMax),
+      ...(this.#bytesMax === undefined ? {} : { bytesMax: this.#bytesMax }),
+    })
+    for (const id of fresh) {
+      this.#sentMs.delete(id)
+      this.#sentMs.set(id, nowMs)
+    }
+    evict(this.#sentMs, this.#layoutsMax)
+    return records
+  }
+
+  /** The readers may have missed something: every layout is sent in full once more. */
+  forget(): void {
+    this.#sentMs.clear()
+  }
+
+  #cut(layout: Layout, bytesMax: number): readonly Layout[] {
+    const pieces = this.#cuts.get(layout.id) ?? cutLayout(layout, bytesMax)
+    this.#cuts.delete(layout.id)
+    this.#cuts.set(layout.id, pieces)
+    evict(this.#cuts, this.#layoutsMax)
+    return pieces
+  }
+}
+
+function evict(map: Map<string, unknown>, sizeMax: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= sizeMax) return
+    map.delete(key)
+  }
+}
