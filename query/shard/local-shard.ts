@@ -1,0 +1,182 @@
+/**
+ * A shard on the calling thread: partitions, their stores, and the scheduler between them. The worker shard runs one of these on a thread of
+ * its own; tests and single-core machines run it directly.
+ */
+import { join } from 'node:path'
+import { partitionKey, type JournalRecord, type PartitionKey } from '../../lib/journal/index.ts'
+import { SightlineError } from '../../lib/runtime/errors.ts'
+import type { PartitionStore, StoreLimits, StoreOpenOptions, Task } from '../store/index.ts'
+import { type AnyFragmentKind, type DataSignal, type FragmentKind } from './fragment.ts'
+import type { PartitionLedger } from './manifest.ts'
+import { Partition } from './partition.ts'
+import { Scheduler } from './scheduler.ts'
+
+/** What a signal brings to a shard: how its store is opened, and the fragments it answers. */
+export interface SignalHost {
+  readonly signal: DataSignal
+  openStore(options: StoreOpenOptions): Promise<PartitionStore>
+  readonly kinds: readonly AnyFragmentKind[]
+}
+
+export interface ShardOptions {
+  /** Holds `<signal>/<partition>/`. */
+  readonly dir: string
+  readonly journal: string
+  /** Partition numbers this shard owns, of each signal. */
+  readonly partitions: readonly number[]
+  readonly limits: StoreLimits
+  readonly checkpointIntervalMs: number
+  readonly checkpointBytes: number
+}
+
+export interface PartitionStatus {
+  readonly key: PartitionKey
+  readonly nextOffset: number
+  readonly checkpointOffset: number
+  readonly memoryBytes: number
+  readonly ledger: PartitionLedger
+}
+
+/** Data older than these is forgotten, Unix milliseconds. */
+export type Cutoffs = Readonly<Record<DataSignal, number>>
+
+/** How often the shard looks whether a partition is due. */
+const TICK_MS = 1000
+/** Compaction is looked for this often, in ticks. */
+const COMPACT_TICKS = 30
+
+export class LocalShard {
+  readonly #options: ShardOptions
+  readonly #kinds = new Map<string, AnyFragmentKind>()
+  readonly #partitions = new Map<PartitionKey, Partition>()
+  readonly #scheduler = new Scheduler()
+  readonly #onCheckpoint: (key: PartitionKey, offset: number) => void
+  readonly #onError: (error: unknown, where: string) => void
+  #lastCheckpointMs = new Map<PartitionKey, number>()
+  #timer: NodeJS.Timeout | undefined
+  #ticks = 0
+  #tending = false
+
+  private constructor(options: ShardOptions, callbacks: ShardCallbacks) {
+    this.#options = options
+    this.#onCheckpoint = callbacks.onCheckpoint
+    this.#onError = callbacks.onError
+  }
+
+  static async open(options: ShardOptions, hosts: readonly SignalHost[], callbacks: ShardCallbacks): Promise<LocalShard> {
+    const shard = new LocalShard(options, callbacks)
+    for (const host of hosts) {
+      for (const kind of host.kinds) shard.#kinds.set(kind.name, kind)
+      for (const number of options.partitions) await shard.#openPartition(host, number)
+    }
+    shard.#timer = setInterval(() => void shard.#tend(), TICK_MS)
+    shard.#timer.unref()
+    return shard
+  }
+
+  async #openPartition(host: SignalHost, number: number): Promise<void> {
+    const partition = await Partition.open({
+      signal: host.signal,
+      number,
+      dir: join(this.#options.dir, host.signal, String(number)),
+      journal: this.#options.journal,
+      limits: this.#options.limits,
+      openStore: (options) => host.openStore(options),
+      onTrouble: this.#onError,
+    })
+    this.#partitions.set(partition.key, partition)
+    this.#lastCheckpointMs.set(partition.key, Date.now())
+  }
+
+  append(record: JournalRecord): void {
+    const partition = this.#partitions.get(partitionKey(record.signal, record.partition))
+    if (partition === undefined) throw new SightlineError('internal', `BUG: shard has no partition ${record.signal}/${record.partition}`)
+    partition.append(record)
+  }
+
+  /** The merged answer of this shard's partitions. Errors: whatever the kind throws; not_found for a kind this version doesn't know. */
+  query(kindName: string, tenant: string, request: unknown, signal?: AbortSignal): Promise<unknown> {
+    const kind = this.#kinds.get(kindName)
+    if (kind === undefined) return Promise.reject(new SightlineError('not_found', `cannot execute fragment ${kindName}: unsupported`))
+    return this.#scheduler.run(this.#execute(kind as FragmentKind<PartitionStore, unknown, unknown>, tenant, request), signal)
+  }
+
+  *#execute(kind: FragmentKind<PartitionStore, unknown, unknown>, tenant: string, request: unknown): Task<unknown> {
+    const answers: unknown[] = []
+    for (const partition of this.#partitions.values()) {
+      if (partition.signal !== kind.signal) continue
+      answers.push(yield* kind.execute(partition.store, tenant, request))
+      yield
+    }
+    return kind.merge(answers, request)
+  }
+
+  transferOf(kindName: string, answer: unknown): ArrayBuffer[] {
+    return (this.#kinds.get(kindName) as FragmentKind<never, never, unknown> | undefined)?.transfer?.(answer) ?? []
+  }
+
+  /** Takes checkpoints that are due, one after another, and merges small files now and then. */
+  async #tend(): Promise<void> {
+    if (this.#tending) return
+    this.#tending = true
+    this.#ticks++
+    try {
+      for (const partition of this.#partitions.values()) {
+        const ageMs = Date.now() - (this.#lastCheckpointMs.get(partition.key) ?? 0)
+        const isDue = ageMs >= this.#options.checkpointIntervalMs || partition.bytesSinceCheckpoint >= this.#options.checkpointBytes
+        if (isDue && partition.needsCheckpoint) await this.#checkpoint(partition)
+        if (this.#ticks % COMPACT_TICKS === 0) {
+          const merged = await this.#scheduler.runInBackground(partition.store.compact(Date.now()))
+          if (merged) partition.markChanged()
+        }
+      }
+    } catch (error) {
+      this.#onError(error, 'checkpoint or compaction')
+    } finally {
+      this.#tending = false
+    }
+  }
+
+  async #checkpoint(partition: Partition): Promise<void> {
+    this.#lastCheckpointMs.set(partition.key, Date.now())
+    this.#onCheckpoint(partition.key, await partition.checkpoint())
+  }
+
+  async checkpointAll(): Promise<void> {
+    for (const partition of this.#partitions.values()) await this.#checkpoint(partition)
+  }
+
+  /** Forgets what is older than the cut-offs; returns bytes freed. */
+  retain(cutoffs: Cutoffs): number {
+    let freed = 0
+    for (const partition of this.#partitions.values()) {
+      const bytes = partition.store.dropBefore(() => cutoffs[partition.signal])
+      if (bytes > 0) partition.markChanged()
+      freed += bytes
+    }
+    return freed
+  }
+
+  status(): PartitionStatus[] {
+    return [...this.#partitions.values()].map((partition) => ({
+      key: partition.key,
+      nextOffset: partition.nextOffset,
+      checkpointOffset: partition.checkpointOffset,
+      memoryBytes: partition.store.memoryBytes(),
+      ledger: partition.ledger,
+    }))
+  }
+
+  /** With a last checkpoint, so that the next start replays nothing. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    while (this.#tending) await new Promise((resolve) => setTimeout(resolve, 5))
+    await this.checkpointAll()
+    for (const partition of this.#partitions.values()) await partition.store.close()
+  }
+}
+
+export interface ShardCallbacks {
+  readonly onCheckpoint: (key: PartitionKey, offset: number) => void
+  readonly onError: (error: unknown, where: string) => void
+}

@@ -1,0 +1,77 @@
+/** The inside of a shard's thread: messages in, a local shard, messages out. `worker.ts` is the shell that is started. */
+import type { MessagePort } from 'node:worker_threads'
+import { kindOf, messageOf } from '../../lib/runtime/errors.ts'
+import { LocalShard, type ShardOptions, type SignalHost } from './local-shard.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+
+export async function hostShard(port: MessagePort, options: ShardOptions, hosts: readonly SignalHost[]): Promise<void> {
+  const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer)
+  const queries = new Map<number, AbortController>()
+  let appliedBytes = 0
+
+  let shard: LocalShard
+  try {
+    shard = await LocalShard.open(options, hosts, {
+      onCheckpoint: (key, offset) => send({ t: 'checkpointed', key, offset }),
+      onError: (error, where) => send({ t: 'trouble', message: messageOf(error), where }),
+    })
+  } catch (error) {
+    send({ t: 'failed', kind: kindOf(error), message: messageOf(error) })
+    return
+  }
+
+  /** One message for all records of a turn of the event loop. */
+  const noteApplied = (bytes: number): void => {
+    if (appliedBytes === 0) {
+      setImmediate(() => {
+        send({ t: 'applied', bytes: appliedBytes })
+        appliedBytes = 0
+      })
+    }
+    appliedBytes += bytes
+  }
+
+  const answer = async (
+    id: number,
+    work: () => Promise<unknown>,
+    transferOf: (answer: unknown) => ArrayBuffer[] = () => [],
+  ): Promise<void> => {
+    try {
+      const value = await work()
+      send({ t: 'answer', id, answer: value }, transferOf(value))
+    } catch (error) {
+      send({ t: 'error', id, kind: kindOf(error), message: messageOf(error) })
+    }
+  }
+
+  const query = (message: Extract<ToWorker, { t: 'query' }>): void => {
+    const controller = new AbortController()
+    queries.set(message.id, controller)
+    void answer(
+      message.id,
+      () => shard.query(message.kind, message.tenant, message.request, controller.signal),
+      (value) => shard.transferOf(message.kind, value),
+    ).finally(() => queries.delete(message.id))
+  }
+
+  port.on('message', (message: ToWorker) => {
+    switch (message.t) {
+      case 'append':
+        shard.append(message.record)
+        return noteApplied(message.record.payload.length)
+      case 'query':
+        return query(message)
+      case 'cancel':
+        return queries.get(message.id)?.abort()
+      case 'retain':
+        return void answer(message.id, async () => shard.retain(message.cutoffs))
+      case 'status':
+        return void answer(message.id, async () => shard.status())
+      case 'checkpoint':
+        return void answer(message.id, () => shard.checkpointAll())
+      case 'close':
+        return void answer(message.id, () => shard.close()).then(() => port.close())
+    }
+  })
+  send({ t: 'ready', status: shard.status() })
+}

@@ -1,0 +1,137 @@
+/**
+ * A shard on a worker thread, as the front sees it. Records go over with their buffer (moved, not copied); bytes on the way are counted and
+ * bounded by whoever appends (`inFlightBytes`). A thread that dies takes the process with it: its partitions would be unreachable.
+ */
+import { Worker } from 'node:worker_threads'
+import type { JournalRecord, PartitionKey } from '../../lib/journal/index.ts'
+import { SightlineError } from '../../lib/runtime/errors.ts'
+import type { Cutoffs, PartitionStatus, ShardOptions } from './local-shard.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+
+export interface WorkerCallbacks {
+  readonly onCheckpoint: (key: PartitionKey, offset: number) => void
+  readonly onTrouble: (message: string, where: string) => void
+  /** The thread ended without being asked to. */
+  readonly onDeath: (error: SightlineError) => void
+}
+
+interface Pending {
+  readonly resolve: (value: never) => void
+  readonly reject: (error: SightlineError) => void
+}
+
+export class WorkerShard {
+  readonly partitions: readonly number[]
+  /** What the partitions looked like when the thread had opened them. */
+  opened: readonly PartitionStatus[] = []
+  readonly #worker: Worker
+  readonly #pending = new Map<number, Pending>()
+  #nextId = 1
+  #inFlightBytes = 0
+  #drained: (() => void)[] = []
+  #closed = false
+
+  private constructor(worker: Worker, partitions: readonly number[]) {
+    this.#worker = worker
+    this.partitions = partitions
+  }
+
+  static open(options: ShardOptions, callbacks: WorkerCallbacks): Promise<WorkerShard> {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: options })
+    const shard = new WorkerShard(worker, options.partitions)
+    return new Promise((resolve, reject) => {
+      const die = (error: SightlineError): void => {
+        reject(error)
+        for (const pending of shard.#pending.values()) pending.reject(error)
+        shard.#pending.clear()
+        if (!shard.#closed) callbacks.onDeath(error)
+      }
+      worker.on('error', (error) =>
+        die(
+          new SightlineError(
+            'internal',
+            `a shard's thread failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+            { cause: error },
+          ),
+        ),
+      )
+      worker.on('exit', (code) => die(new SightlineError('internal', `a shard's thread ended with code ${code}`)))
+      worker.on('message', (message: FromWorker) => {
+        if (message.t === 'ready') {
+          shard.opened = message.status
+          resolve(shard)
+        } else if (message.t === 'failed') {
+          shard.#closed = true
+          reject(new SightlineError(message.kind, message.message))
+          void worker.terminate()
+        } else shard.#receive(message, callbacks)
+      })
+    })
+  }
+
+  #receive(message: Exclude<FromWorker, { t: 'ready' | 'failed' }>, callbacks: WorkerCallbacks): void {
+    if (message.t === 'checkpointed') return callbacks.onCheckpoint(message.key, message.offset)
+    if (message.t === 'trouble') return callbacks.onTrouble(message.message, message.where)
+    if (message.t === 'applied') {
+      this.#inFlightBytes -= message.bytes
+      for (const wake of this.#drained.splice(0)) wake()
+      return
+    }
+    const pending = this.#pending.get(message.id)
+    this.#pending.delete(message.id)
+    if (message.t === 'answer') pending?.resolve(message.answer as never)
+    else pending?.reject(new SightlineError(message.kind, message.message))
+  }
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes
+  }
+
+  /** The record's payload moves to the thread where it fills its buffer alone. */
+  append(record: JournalRecord): void {
+    const { payload } = record
+    const isAlone = payload.byteOffset === 0 && payload.byteLength === payload.buffer.byteLength
+    const owned = isAlone ? payload : new Uint8Array(payload)
+    this.#inFlightBytes += payload.length
+    const message: ToWorker = { t: 'append', record: { ...record, payload: owned } }
+    this.#worker.postMessage(message, [owned.buffer as ArrayBuffer])
+  }
+
+  /** Resolves when fewer than `bytes` are on the way: a replay waits here instead of filling memory. */
+  async below(bytes: number): Promise<void> {
+    while (this.#inFlightBytes >= bytes) await new Promise<void>((resolve) => this.#drained.push(resolve))
+  }
+
+  query(kind: string, tenant: string, request: unknown, signal: AbortSignal): Promise<unknown> {
+    if (signal.aborted) return Promise.reject(new SightlineError('canceled', 'cannot start the query: it was canceled'))
+    const id = this.#nextId++
+    const cancel = (): void => this.#worker.postMessage({ t: 'cancel', id } satisfies ToWorker)
+    signal.addEventListener('abort', cancel, { once: true })
+    return this.#ask({ t: 'query', id, kind, tenant, request }).finally(() => signal.removeEventListener('abort', cancel))
+  }
+
+  retain(cutoffs: Cutoffs): Promise<number> {
+    return this.#ask({ t: 'retain', id: this.#nextId++, cutoffs })
+  }
+
+  status(): Promise<PartitionStatus[]> {
+    return this.#ask({ t: 'status', id: this.#nextId++ })
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#ask({ t: 'checkpoint', id: this.#nextId++ })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#ask({ t: 'close', id: this.#nextId++ })
+    await this.#worker.terminate()
+  }
+
+  #ask<T>(message: Extract<ToWorker, { id: number }>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.set(message.id, { resolve, reject })
+      this.#worker.postMessage(message)
+    })
+  }
+}
