@@ -1,5 +1,5 @@
 /**
- * Listening over HTTP: one server with raw ingest routes ahead of fastify, authentication, tenants, TLS.
+ * HTTP, both ways: one server with raw ingest routes ahead of fastify, authentication, tenants, TLS; and one client.
  *
  * Every way in is the same: `identify` the credentials, find the tenant, check the permission. A fastify route says what it needs
  * in `config: { permission }` (default read); a raw route in its declaration. Errors carry a kind (`lib/runtime/errors.ts`) that
@@ -7,6 +7,7 @@
  */
 export { createAuthenticator, tenantOf, type Authenticator, type Identity, type Permission } from './auth.ts'
 export { decompress } from './body.ts'
+export { createHttpClient, type HttpAnswer, type HttpClient, type HttpRequest } from './client.ts'
 export {
   abortOnClose,
   errorHeaders,

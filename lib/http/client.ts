@@ -1,0 +1,135 @@
+/**
+ * Asking others over HTTP: scraping, discovery, notifications. `node:http` with kept connections (half the cost of `fetch`, measured), one
+ * deadline for the whole exchange, bodies bounded, Prometheus' `<http_config>` in full but for proxies.
+ */
+import { readFileSync } from 'node:fs'
+import { Agent as HttpAgent, request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps, type AgentOptions } from 'node:https'
+import type { SecureVersion } from 'node:tls'
+import { revealSecret, type HttpClientConfig, type TlsConfig } from '../config/index.ts'
+import { messageOf, SightlineError } from '../runtime/errors.ts'
+import { decompress, readBody } from './body.ts'
+
+export interface HttpRequest {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+  readonly timeoutMs: number
+  /** A larger answer is `too_large`. */
+  readonly bodyBytesMax: number
+  readonly signal?: AbortSignal
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+}
+
+export interface HttpClient {
+  /** Errors: timeout, canceled, too_large, unavailable (no connection). Any status is an answer. */
+  request(url: string, request: HttpRequest): Promise<HttpAnswer>
+  close(): void
+}
+
+const REDIRECTS_MAX = 10
+
+export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpClient {
+  if (config.proxy_url !== undefined) throw new SightlineError('bad_data', 'cannot use proxy_url: proxies are not built yet')
+  const plain = new HttpAgent({ keepAlive: true, maxFreeSockets: 2 })
+  const secure = new HttpsAgent({ keepAlive: true, maxFreeSockets: 2, ...tlsOptions(config.tls_config) })
+
+  const exchange = async (url: URL, host: string, request: HttpRequest, signal: AbortSignal, redirects: number): Promise<HttpAnswer> => {
+    // Credentials are for the host they were configured for, not for wherever it sends us.
+    const credentials = url.host === host ? { ...authorization(config), ...extraHeaders(config) } : {}
+    const options: RequestOptions = {
+      method: request.method ?? 'GET',
+      headers: { 'user-agent': 'sightline', ...credentials, ...request.headers },
+      agent: url.protocol === 'https:' ? secure : plain,
+      signal,
+    }
+    const response = await send(url, options, request.body)
+    const { statusCode: status = 0, headers } = response
+    const location = headers.location
+    if (status >= 300 && status < 400 && location !== undefined && config.follow_redirects !== false) {
+      response.resume()
+      if (redirects >= REDIRECTS_MAX) throw new SightlineError('unavailable', `cannot get ${url.href}: more than ${REDIRECTS_MAX} redirects`)
+      return exchange(new URL(location, url), host, request, signal, redirects + 1)
+    }
+    const raw = await readBody(response, request.bodyBytesMax)
+    return { status, headers, body: await decompress(raw, headers['content-encoding'], request.bodyBytesMax) }
+  }
+
+  return {
+    async request(url, request) {
+      const deadline = AbortSignal.timeout(request.timeoutMs)
+      const signal = request.signal === undefined ? deadline : AbortSignal.any([deadline, request.signal])
+      try {
+        const first = new URL(url)
+        return await exchange(first, first.host, request, signal, 0)
+      } catch (error) {
+        if (deadline.aborted) throw new SightlineError('timeout', `cannot get ${url}: context deadline exceeded after ${request.timeoutMs} ms`, { cause: error })
+        if (error instanceof SightlineError) throw error
+        if (signal.aborted) throw new SightlineError('canceled', `cannot get ${url}: canceled`, { cause: error })
+        throw new SightlineError('unavailable', `cannot get ${url}: ${causeOf(error)}`, { cause: error })
+      }
+    },
+    close() {
+      plain.destroy()
+      secure.destroy()
+    },
+  }
+}
+
+function send(url: URL, options: RequestOptions, body: string | Uint8Array | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options, resolve)
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+/** Connecting to a name with several addresses fails with one error a try, and an empty message of its own. */
+function causeOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
+  return messageOf(error)
+}
+
+function authorization(config: Partial<HttpClientConfig>): Record<string, string> {
+  const { basic_auth: basic, authorization: auth } = config
+  if (basic !== undefined) {
+    const username = basic.username ?? (basic.username_file === undefined ? '' : readFileSync(basic.username_file, 'utf8').trim())
+    const password = revealSecret(basic.password, basic.password_file) ?? ''
+    return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
+  }
+  const credentials = revealSecret(auth?.credentials ?? config.bearer_token, auth?.credentials_file ?? config.bearer_token_file)
+  return credentials === undefined ? {} : { authorization: `${auth?.type ?? 'Bearer'} ${credentials}` }
+}
+
+function extraHeaders(config: Partial<HttpClientConfig>): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const [name, { values = [], secrets = [], files = [] }] of Object.entries(config.http_headers ?? {})) {
+    out[name] = [...values, ...secrets.map((one) => one.reveal()), ...files.map((file) => readFileSync(file, 'utf8').trim())].join(', ')
+  }
+  return out
+}
+
+function tlsOptions(tls: TlsConfig | undefined): AgentOptions {
+  if (tls === undefined) return {}
+  const read = (inline: string | undefined, file: string | undefined): string | undefined =>
+    inline ?? (file === undefined ? undefined : readFileSync(file, 'utf8'))
+  const options: Record<string, unknown> = {
+    ca: read(tls.ca, tls.ca_file),
+    cert: read(tls.cert, tls.cert_file),
+    key: revealSecret(tls.key, tls.key_file),
+    servername: tls.server_name,
+    minVersion: nodeVersion(tls.min_version),
+    maxVersion: nodeVersion(tls.max_version),
+  }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  return { ...given, rejectUnauthorized: !tls.insecure_skip_verify }
+}
+
+function nodeVersion(name: string | undefined): SecureVersion | undefined {
+  return name === undefined ? undefined : (`TLSv1${name === 'TLS10' ? '' : `.${name.at(-1)}`}` as SecureVersion)
+}

@@ -1,0 +1,279 @@
+/**
+ * Exposition text to numbers, for one target, scrape after scrape.
+ *
+ * A target lists its series in the same order every time. So the parser keeps the lines of the last scrape (series texts and comments) one after
+ * another in one buffer and compares the next line with the line expected next, byte by byte; only a line that was not expected is
+ * looked up by its text, and only one that was never seen is parsed. Series are refs that the caller hands out; the parser
+ * keeps no labels.
+ *
+ *   known   | # TYPE up gauge | up{a="1"} | up{a="2"} | …     bytes of the lines, values left out
+ *   refs    | COMMENT         | 0         | 1         | …
+ *
+ * Cost: about a nanosecond a byte of steady text. Limits: a line that ends nowhere is an error, and who calls bounds the body.
+ */
+import type { FamilyMetadata } from '../rows/index.ts'
+import type { Labels } from '../../model/index.ts'
+import { SightlineError } from '../../runtime/errors.ts'
+import { parseFloatBytes } from './float.ts'
+import { parseSeries, seriesEnd, unescapeText } from './series.ts'
+
+const COMMENT = -2
+
+export interface ParserOptions {
+  readonly format: 'text' | 'openmetrics'
+  /** A series that was not seen before: its labels as exposed. Returns the ref under which it is reported from then on. */
+  readonly onSeries: (labels: Labels) => number
+}
+
+export interface ExposedExemplar {
+  /** Index of the sample in this scrape. */
+  readonly sample: number
+  readonly labels: Labels
+  readonly value: number
+  /** Unix milliseconds, NaN where not exposed. */
+  readonly timestampMs: number
+}
+
+/** One scrape's samples, in exposed order. The arrays are the parser's own and good until the next call. */
+export interface Exposition {
+  readonly count: number
+  readonly refs: Int32Array
+  readonly values: Float64Array
+  /** Unix milliseconds as exposed, NaN where not; undefined where no line had one. */
+  readonly timestamps: Float64Array | undefined
+  readonly exemplars: readonly ExposedExemplar[]
+  /** Families whose comments were not seen before or changed. */
+  readonly metadata: readonly FamilyMetadata[]
+}
+
+interface KnownLine {
+  readonly text: string
+  readonly ref: number
+}
+
+export class ExpositionParser {
+  readonly #options: ParserOptions
+  readonly #refs = new Map<string, number>()
+  readonly #places = new Map<string, number>()
+  #lines: KnownLine[] = []
+  #known = Buffer.alloc(0)
+  #knownStart = new Uint32Array(1)
+  #outRefs = new Int32Array(256)
+  #outValues = new Float64Array(256)
+  #outTimes = new Float64Array(256)
+
+  constructor(options: ParserOptions) {
+    this.#options = options
+  }
+
+  /** Forgets a series, so that it is handed to `onSeries` again when it comes back. */
+  forget(isGone: (ref: number) => boolean): void {
+    for (const [text, ref] of this.#refs) if (isGone(ref)) this.#refs.delete(text)
+    this.#learn(this.#lines.filter((line) => line.ref === COMMENT || !isGone(line.ref)))
+  }
+
+  /** Errors: bad_data with line number and cause; nothing of such a scrape counts, as in Prometheus. */
+  parse(body: Buffer): Exposition {
+    const exemplars: ExposedExemplar[] = []
+    const comments = new Map<string, FamilyMetadata>()
+    const isOpenMetrics = this.#options.format === 'openmetrics'
+    let seen: KnownLine[] | undefined
+    let expected = 0
+    let count = 0
+    let hasTimes = false
+    let at = 0
+    let lineNumber = 1
+    let ended = false
+    for (; at < body.length; lineNumber++) {
+      if (ended) throw lineError(lineNumber, 'unexpected text after # EOF')
+      let valueAt = this.#matchExpected(body, at, expected)
+      let ref: number
+      if (valueAt !== -1) {
+        const line = this.#lines[expected++]!
+        seen?.push(line)
+        ref = line.ref
+      } else {
+        const lineEnd = endOfLine(body, at)
+        const start = skipBlanks(body, at, lineEnd)
+        if (start === lineEnd) {
+          at = lineEnd + 1
+          continue
+        }
+        seen ??= this.#lines.slice(0, expected)
+        if (body[start] === 35) {
+          const text = body.toString('utf8', start, lineEnd)
+          if (isOpenMetrics && text === '# EOF') ended = true
+          else {
+            noteComment(text, comments)
+            const line = { text, ref: COMMENT }
+            seen.push(line)
+            expected = (this.#places.get(text) ?? expected - 1) + 1
+          }
+          at = lineEnd + 1
+          continue
+        }
+        valueAt = seriesEnd(body, start, lineEnd)
+        const text = body.toString('utf8', start, valueAt)
+        ref = this.#refOf(text, lineNumber)
+        seen.push({ text, ref })
+        expected = (this.#places.get(text) ?? expected - 1) + 1
+      }
+      if (ref === COMMENT) {
+        at = valueAt + 1
+        continue
+      }
+      if (count === this.#outRefs.length) this.#grow()
+      const valueStart = skipBlanks(body, valueAt, body.length)
+      let p = endOfToken(body, valueStart)
+      const value = parseFloatBytes(body, valueStart, p)
+      if (value === undefined)
+        throw lineError(
+          lineNumber,
+          `expected a value, got ${JSON.stringify(body.toString('utf8', valueStart, Math.min(p, valueStart + 50)))}`,
+        )
+      this.#outRefs[count] = ref
+      this.#outValues[count] = value
+      if (body[p] !== 10 && p < body.length) {
+        const lineEnd = endOfLine(body, p)
+        const rest = body.toString('utf8', p, lineEnd).trim()
+        const timestampMs = this.#tail(rest, count, lineNumber, exemplars)
+        if (!Number.isNaN(timestampMs)) {
+          if (!hasTimes) this.#outTimes.fill(Number.NaN, 0, count)
+          hasTimes = true
+        }
+        this.#outTimes[count] = timestampMs
+        p = lineEnd
+      } else if (hasTimes) this.#outTimes[count] = Number.NaN
+      count++
+      at = p + 1
+    }
+    if (isOpenMetrics && !ended) throw lineError(lineNumber, 'data does not end with # EOF')
+    if (seen !== undefined || expected !== this.#lines.length) this.#learn(seen ?? this.#lines.slice(0, expected))
+    return {
+      count,
+      refs: this.#outRefs,
+      values: this.#outValues,
+      timestamps: hasTimes ? this.#outTimes : undefined,
+      exemplars,
+      metadata: [...comments.values()],
+    }
+  }
+
+  /** Where the expected line's text ends in the body, −1 where another line stands there. */
+  #matchExpected(body: Buffer, at: number, expected: number): number {
+    if (expected >= this.#lines.length) return -1
+    const known = this.#known
+    const from = this.#knownStart[expected]!
+    const length = this.#knownStart[expected + 1]! - from
+    const end = at + length
+    if (end >= body.length) return -1
+    for (let i = 0; i < length; i++) if (known[from + i] !== body[at + i]) return -1
+    const next = body[end]!
+    if (this.#lines[expected]!.ref === COMMENT) return next === 10 ? end : -1
+    return next === 32 || next === 9 ? end : -1
+  }
+
+  #refOf(text: string, lineNumber: number): number {
+    const known = this.#refs.get(text)
+    if (known !== undefined) return known
+    let labels: Labels
+    try {
+      labels = parseSeries(text)
+    } catch (error) {
+      throw lineError(lineNumber, (error as Error).message)
+    }
+    const ref = this.#options.onSeries(labels)
+    this.#refs.set(text, ref)
+    return ref
+  }
+
+  /** What follows the value: a timestamp, and in OpenMetrics an exemplar. Returns the timestamp in milliseconds or NaN. */
+  #tail(rest: string, sample: number, lineNumber: number, exemplars: ExposedExemplar[]): number {
+    const isOpenMetrics = this.#options.format === 'openmetrics'
+    const hash = isOpenMetrics ? rest.indexOf('#') : -1
+    const time = (hash === -1 ? rest : rest.slice(0, hash)).trim()
+    if (hash !== -1) exemplars.push(parseExemplar(rest.slice(hash + 1).trim(), sample, lineNumber))
+    if (time === '') return Number.NaN
+    const number = Number(time)
+    if (Number.isNaN(number) || (!isOpenMetrics && !Number.isInteger(number)))
+      throw lineError(lineNumber, `expected a timestamp, got ${JSON.stringify(time.slice(0, 50))}`)
+    return isOpenMetrics ? Math.round(number * 1000) : number
+  }
+
+  #learn(lines: KnownLine[]): void {
+    this.#lines = lines
+    const texts = lines.map((line) => Buffer.from(line.text))
+    this.#knownStart = new Uint32Array(lines.length + 1)
+    this.#places.clear()
+    for (const [i, text] of texts.entries()) {
+      this.#knownStart[i + 1] = this.#knownStart[i]! + text.length
+      this.#places.set(lines[i]!.text, i)
+    }
+    this.#known = Buffer.concat(texts)
+    // A series that two lines name is found by its text; refs of texts no longer listed are kept by the caller's `forget`.
+  }
+
+  #grow(): void {
+    const size = this.#outRefs.length * 2
+    const refs = new Int32Array(size)
+    const values = new Float64Array(size)
+    const times = new Float64Array(size)
+    refs.set(this.#outRefs)
+    values.set(this.#outValues)
+    times.set(this.#outTimes)
+    this.#outRefs = refs
+    this.#outValues = values
+    this.#outTimes = times
+  }
+}
+
+function parseExemplar(text: string, sample: number, lineNumber: number): ExposedExemplar {
+  const close = text.lastIndexOf('}')
+  if (!text.startsWith('{') || close === -1) throw lineError(lineNumber, 'expected an exemplar')
+  const labels = parseSeries(`x${text.slice(0, close + 1)}`)
+  const [value, time] = text
+    .slice(close + 1)
+    .trim()
+    .split(/\s+/)
+  const number = Number(value)
+  if (value === undefined || value === '' || Number.isNaN(number)) throw lineError(lineNumber, 'expected an exemplar value')
+  return {
+    sample,
+    labels: labels.slice(2),
+    value: number,
+    timestampMs: time === undefined ? Number.NaN : Math.round(Number(time) * 1000),
+  }
+}
+
+/** `# TYPE name counter`, `# HELP name text`, `# UNIT name unit`; any other comment is none of ours. */
+function noteComment(text: string, comments: Map<string, FamilyMetadata>): void {
+  const match = /^#[ \t]+(TYPE|HELP|UNIT)[ \t]+("(?:[^"\\]|\\.)*"|\S+)[ \t]?(.*)$/s.exec(text)
+  if (match === null) return
+  const family = match[2]!.startsWith('"') ? unescapeText(match[2]!.slice(1, -1)) : match[2]!
+  const known = comments.get(family) ?? { family, type: 'unknown', help: '', unit: '' }
+  const value = match[3]!
+  if (match[1] === 'TYPE') comments.set(family, { ...known, type: value.trim() === 'untyped' ? 'unknown' : value.trim() })
+  else if (match[1] === 'HELP') comments.set(family, { ...known, help: unescapeText(value) })
+  else comments.set(family, { ...known, unit: value.trim() })
+}
+
+function lineError(lineNumber: number, cause: string): SightlineError {
+  return new SightlineError('bad_data', `cannot parse exposition, line ${lineNumber}: ${cause}`)
+}
+
+function endOfLine(body: Buffer, at: number): number {
+  const end = body.indexOf(10, at)
+  return end === -1 ? body.length : end
+}
+
+function skipBlanks(body: Buffer, at: number, end: number): number {
+  let p = at
+  while (p < end && (body[p] === 32 || body[p] === 9 || body[p] === 13)) p++
+  return p
+}
+
+function endOfToken(body: Buffer, at: number): number {
+  let p = at
+  while (p < body.length && body[p] !== 32 && body[p] !== 9 && body[p] !== 10 && body[p] !== 13) p++
+  return p
+}
