@@ -68,10 +68,10 @@ export class RowsWriter {
     this.length += values.length * 8
   }
 
-  /** Zeros up to the next multiple of 8. */
-  align(): void {
-    this.#room(8)
-    const end = (this.length + 7) & ~7
+  /** Zeros up to the next multiple of a power of two. */
+  align(multiple = 8): void {
+    this.#room(multiple)
+    const end = (this.length + multiple - 1) & ~(multiple - 1)
     this.#bytes.fill(0, this.length, end)
     this.length = end
   }
