@@ -55,6 +55,20 @@ const ROWS: readonly Row[] = [
 
 export const FUNCTION_SIGNATURES: ReadonlyMap<string, FunctionSignature> = new Map(
   ROWS.flatMap(([names, args, variadic, returns]) =>
-    names.split(' ').map((name) => [name, { name, args: [...args].map((letter) => TYPES[letter]!), variadic, returns }] as const),
+    names.split(' ').map(
+      (name) =>
+        [
+          name,
+          {
+            name,
+            args: args
+              .split('')
+              .filter(Boolean)
+              .map((letter) => TYPES[letter]!),
+            variadic,
+            returns,
+          },
+        ] as const,
+    ),
   ),
 )

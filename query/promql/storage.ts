@@ -49,12 +49,16 @@ export interface StepSeries {
   readonly values: Float64Array
   readonly present: Uint8Array
   readonly histograms?: readonly (FloatHistogram | undefined)[]
+  /** In a partial `avg`: how many samples each of `values`, then a sum, is made of. */
+  readonly counts?: Float64Array
 }
 
 export interface RangeResult {
   readonly series: readonly StepSeries[]
   readonly warnings: readonly string[]
   readonly infos: readonly string[]
+  /** What the range function had to say; the evaluator adds the place in the query. */
+  readonly remarks?: readonly { readonly level: 'warning' | 'info'; readonly text: string }[]
 }
 
 export interface MetricsQueryable {

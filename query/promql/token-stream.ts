@@ -80,7 +80,7 @@ function describeToken(token: Token): string {
     case 'number':
     case 'duration':
     case 'string': {
-      const text = [...token.text]
+      const text = Array.from(token.text)
       return `${token.type} ${text.length > 10 ? `${quote(text.slice(0, 10).join(''))}...` : quote(token.text)}`
     }
   }
