@@ -8,11 +8,11 @@
 import type { Matcher, SeriesSamples } from '../../lib/model/index.ts'
 import type { Task } from '../store/index.ts'
 import type { Codecs } from './chunk.ts'
-import { Column } from './column.ts'
 import type { StoredFile } from './file.ts'
 import { matchSeries } from './match.ts'
-import { JoinedTimes, mergeOne } from './merge.ts'
-import { samplesOf, type SampleBudget } from './read.ts'
+import { JoinedTimes } from './merge.ts'
+import type { SampleBudget } from './read.ts'
+import { RunReader, mergeEntries, withLabels } from './run-reader.ts'
 import { SeriesIndex } from './series-index.ts'
 import { decodeSeries } from './series-table.ts'
 import { blockOf } from './values.ts'
@@ -95,23 +95,16 @@ export class Block {
     const loaded = this.load(tenant)
     const section = this.#section(tenant)
     if (loaded === undefined || section === undefined) return []
-    const times = new Map<number, CutRun>()
+    const reader = new RunReader(this.file, this.#codecs, loaded, section, startMs, endMs)
     const joins = new JoinedTimes()
     const out: SeriesSamples[] = []
     for (const id of yield* matchSeries(loaded.index, matchers)) {
+      const { entries, rows, apart } = reader.entriesOf(id)
+      if (entries.length === 0) continue
       const labels = loaded.index.labelsOf(id)
-      const parts: SeriesSamples[] = []
-      for (let entry = loaded.starts[id]!; entry < loaded.starts[id + 1]!; entry++) {
-        const run = loaded.runs[loaded.runOf[entry]!]!
-        if (run.maxMs < startMs || run.minMs > endMs) continue
-        const cut = this.#cutRun(times, loaded.runOf[entry]!, run, startMs, endMs)
-        if (cut.times.length === 0) continue
-        const samples = samplesOf(cut.times, this.#column(section, loaded, entry, run, cut))
-        if (samples !== undefined) parts.push({ labels, ...samples })
-        if (budget.worked(run.rows)) yield
-      }
-      if (parts.length === 0) continue
-      const series = parts.length === 1 ? parts[0]! : mergeOne(parts, joins)
+      const series = apart ? withLabels(labels, reader.readApart(entries)) : mergeEntries(labels, reader, entries, joins)
+      if (budget.worked(rows)) yield
+      if (series === undefined) continue
       budget.take(series.times.length)
       out.push(series)
     }
@@ -165,34 +158,4 @@ export class Block {
   #section(tenant: string): BlockSection | undefined {
     return this.directory.tenants.find((section) => section.tenant === tenant)
   }
-
-  #cutRun(known: Map<number, CutRun>, number: number, run: Run, startMs: number, endMs: number): CutRun {
-    let cut = known.get(number)
-    if (cut === undefined) {
-      const times = new Float64Array(run.rows)
-      const { block, at } = this.file.read(run.offset, run.bytes)
-      this.#codecs.values.decode(block, at, run.rows, times, 0)
-      let first = 0
-      while (first < times.length && times[first]! < startMs) first++
-      let end = times.length
-      while (end > first && times[end - 1]! > endMs) end--
-      cut = { times: times.subarray(first, end), first }
-      known.set(number, cut)
-    }
-    return cut
-  }
-
-  #column(section: BlockSection, loaded: LoadedSection, entry: number, run: Run, cut: CutRun): Column {
-    const from = loaded.offsets[entry]!
-    const { block, at } = this.file.read(section.columnsAt + from * 4, (loaded.offsets[entry + 1]! - from) * 4)
-    const whole = new Column(run.rows)
-    this.#codecs.columns.decode(block, at, run.rows, whole, 0)
-    return cut.times.length === run.rows ? whole : whole.slice(cut.first, cut.first + cut.times.length)
-  }
-}
-
-/** The times of a run that are in the range, and the row of the first. */
-interface CutRun {
-  readonly times: Float64Array
-  readonly first: number
 }

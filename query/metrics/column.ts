@@ -56,6 +56,23 @@ export class Column {
     this.setStart(row, from.startTimes?.[fromRow] ?? 0)
   }
 
+  /** All floats again, values left as they are. */
+  reset(): void {
+    this.cells = undefined
+    this.histograms = undefined
+    this.startTimes = undefined
+  }
+
+  /** Takes consecutive rows of another column over; the rows of this one must not hold samples yet. */
+  copyRows(row: number, from: Column, fromRow: number, count: number): void {
+    if (from.cells !== undefined || from.startTimes !== undefined) {
+      for (let i = 0; i < count; i++) this.copyRow(row + i, from, fromRow + i)
+      return
+    }
+    this.values.set(from.values.subarray(fromRow, fromRow + count), row)
+    this.cells?.fill(CELL_FLOAT, row, row + count)
+  }
+
   /** A view of some rows. */
   slice(from: number, to: number): Column {
     const part = new Column(this.values.subarray(from, to))
@@ -70,6 +87,23 @@ export class Column {
     let count = 0
     for (const cell of this.cells) if (cell !== CELL_ABSENT) count++
     return count
+  }
+}
+
+const SLAB_VALUES = 16_384
+
+/** Makes many columns out of few buffers: allocating one a column costs more than decoding it. */
+export class ColumnSlab {
+  #slab = new Float64Array(0)
+  #used = 0
+
+  take(rows: number): Column {
+    if (this.#used + rows > this.#slab.length) {
+      this.#slab = new Float64Array(Math.max(rows, SLAB_VALUES))
+      this.#used = 0
+    }
+    this.#used += rows
+    return new Column(this.#slab.subarray(this.#used - rows, this.#used))
   }
 }
 

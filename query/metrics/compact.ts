@@ -133,7 +133,7 @@ function* contentOfChunks(
 
 function* joinChunks(head: Head, codecs: Codecs, files: ReadonlySet<unknown>): Generator<void, BlockContent, void> {
   const content = new BlockContent(head.index)
-  for (const group of [...head.groups.values()]) {
+  for (const group of head.groups.values()) {
     const chunks = group.chunks.filter((chunk) => files.has(chunk.source))
     for (const batch of batchesOf(chunks)) {
       const arena = new RowsWriter(64 * 1024)

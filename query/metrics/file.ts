@@ -163,6 +163,9 @@ export class StoredFile implements ByteSource {
   /** End of the pages. */
   readonly #end: number
   #users = 1
+  /** The page read last: most reads go on where the one before ended. */
+  #lastPage = -1
+  #lastBlock: Block | undefined
 
   constructor(path: string, cache: PageCache) {
     this.path = path
@@ -220,6 +223,13 @@ export class StoredFile implements ByteSource {
   }
 
   #page(page: number): Block {
+    if (page === this.#lastPage) return this.#lastBlock!
+    this.#lastBlock = this.#cachedPage(page)
+    this.#lastPage = page
+    return this.#lastBlock
+  }
+
+  #cachedPage(page: number): Block {
     return this.#cache.page(this.#number, page, () => {
       const offset = page * PAGE_BYTES
       const bytes = this.#exactly(offset, Math.min(PAGE_BYTES, this.#end - offset))

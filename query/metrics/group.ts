@@ -304,8 +304,9 @@ export class Group {
   }
 
   #chunkOf(codecs: Codecs, order: Uint32Array, times: Float64Array, slots: readonly number[]): ChunkRef {
+    const column = new Column(order.length)
     const bytes = encodeChunk(codecs, times, slots.length, (index) => {
-      const column = new Column(order.length)
+      column.reset()
       this.readColumn(slots[index]!, order, column, 0)
       return column
     })

@@ -75,13 +75,15 @@ export class Head {
     this.exemplars = new ExemplarRing(limits.exemplarsMax)
   }
 
-  /** Learns a layout, or keeps the one it knows unless the limit refused some of its series then. */
+  /** True where the layout is known; false, too, where the limit refused some of its series then: it may be tried again. */
+  hasLayout(id: string, appendedMs: number): boolean {
+    const known = this.layouts.get(id)
+    if (known === undefined || known.refused > 0) return false
+    known.usedMs = appendedMs
+    return true
+  }
+
   addLayout(table: LayoutTable, appendedMs: number): void {
-    const known = this.layouts.get(table.id)
-    if (known !== undefined && known.refused === 0) {
-      known.usedMs = appendedMs
-      return
-    }
     const seriesMax = this.#limits.seriesMax === 0 ? Infinity : this.#limits.seriesMax
     const series = new Uint32Array(table.starts.length - 1)
     let refused = 0

@@ -9,7 +9,7 @@ import { CELL_ABSENT, type SeriesSamples } from '../../lib/model/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
 import type { Task } from '../store/index.ts'
 import { ChunkReader, type ChunkRef, type Codecs } from './chunk.ts'
-import { Column } from './column.ts'
+import { Column, ColumnSlab } from './column.ts'
 import type { Group } from './group.ts'
 import type { Head } from './head.ts'
 
@@ -120,16 +120,17 @@ function addUnsealed(segments: Segment[], wanted: Wanted, startMs: number, endMs
   const asked = new Set(wanted.series)
   const series: number[] = []
   const columns: Column[] = []
+  const slab = new ColumnSlab()
   for (let slot = 0; slot < group.width; slot++) {
     if (!asked.has(group.slots[slot]!)) continue
-    const column = new Column(order.length)
+    const column = slab.take(order.length)
     group.readColumn(slot, order, column, 0)
     series.push(group.slots[slot]!)
     columns.push(column)
   }
   if (series.length === 0) return
   const read = (index: number, into: Column, from: number): void => {
-    for (let row = 0; row < order.length; row++) into.copyRow(from + row, columns[index]!, row)
+    into.copyRows(from, columns[index]!, 0, order.length)
   }
   addSegment(segments, times, startMs, endMs, { rows: order.length, series: Uint32Array.from(series), columns: series.length, read })
 }
@@ -160,6 +161,7 @@ interface Read {
 }
 
 function* readApart(segments: readonly Segment[], wanted: Wanted, position: Int32Array, budget: SampleBudget): Task<Read> {
+  const slab = new ColumnSlab()
   const total = segments.reduce((sum, segment) => sum + segment.times.length, 0)
   const times = new Float64Array(total)
   const columns: (Column | undefined)[] = Array.from({ length: wanted.series.length })
@@ -173,7 +175,7 @@ function* readApart(segments: readonly Segment[], wanted: Wanted, position: Int3
     for (let c = 0; c < segment.columns; c++) {
       const at = position[segment.series[c]!]!
       if (at < 0) continue
-      const column = (columns[at] ??= new Column(total))
+      const column = (columns[at] ??= slab.take(total))
       if (filled[at]! < offset) column.withCells().fill(CELL_ABSENT, filled[at], offset)
       if (scratch === undefined) segment.read(c, column, offset)
       else copySegment(segment, c, scratch, column, offset)
@@ -190,17 +192,9 @@ function* readApart(segments: readonly Segment[], wanted: Wanted, position: Int3
 
 /** Decodes a whole column aside and takes over the rows in the range. */
 function copySegment(segment: Segment, columnIndex: number, scratch: Column, into: Column, offset: number): void {
-  scratch.cells = undefined
-  scratch.histograms = undefined
-  scratch.startTimes = undefined
+  scratch.reset()
   segment.read(columnIndex, scratch, 0)
-  const end = segment.firstRow + segment.times.length
-  if (scratch.cells === undefined && scratch.startTimes === undefined) {
-    into.values.set(scratch.values.subarray(segment.firstRow, end), offset)
-    into.cells?.fill(1, offset, offset + segment.times.length)
-    return
-  }
-  for (let row = segment.firstRow; row < end; row++) into.copyRow(offset + row - segment.firstRow, scratch, row)
+  into.copyRows(offset, scratch, segment.firstRow, segment.times.length)
 }
 
 function* readOverlapping(segments: readonly Segment[], wanted: Wanted, position: Int32Array, budget: SampleBudget): Task<Read> {

@@ -271,7 +271,7 @@ function applyStep(store: MetricsStore, model: Content, step: Step): void {
 
 function normal(content: Content): unknown {
   return [...content]
-    .sort()
+    .toSorted((a, b) => (a[0] < b[0] ? -1 : 1))
     .map(([key, samples]) => [
       key,
       [...samples].sort((a, b) => a[0] - b[0]).map(([time, value]) => [time, Object.is(value, -0) ? 0 : value]),

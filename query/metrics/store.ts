@@ -102,6 +102,7 @@ export class EmbeddedMetricsStore implements MetricsStore {
     this.#appendedMs = Math.max(this.#appendedMs, record.appendedMs)
     try {
       walkRows(record.payload, {
+        hasLayout: (id) => head.hasLayout(id, record.appendedMs),
         layout: (table) => head.addLayout(table, record.appendedMs),
         row: (row) => head.appendRow(row, record.appendedMs, record.offset, tally),
         metadata: (families) => head.addMetadata(families),

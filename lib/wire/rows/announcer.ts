@@ -1,8 +1,11 @@
 import { cutLayout, encodeRecords, type EncodedRows } from './encode.ts'
+import { encodeLayoutBody } from './layout.ts'
 import type { Layout, RowBatch } from './types.ts'
 
 /** A little below the five minutes that readers may rely on. */
 const REPEAT_MS = 4 * 60_000
+/** Encoded layouts kept for the next time. */
+const BODY_BYTES_MAX = 8 * 1024 * 1024
 
 export interface AnnouncerOptions {
   readonly bytesMax?: number
@@ -29,6 +32,10 @@ export class LayoutAnnouncer {
     this.#layoutsMax = options.layoutsMax ?? 10_000
   }
 
+  /** Encoded layouts by id, the one sent longest ago first, and their bytes. */
+  readonly #bodies = new Map<string, Uint8Array>()
+  #bodyBytes = 0
+
   /** Errors: `too_large` as in `encodeRecords`. */
   encode(batch: RowBatch, nowMs: number): EncodedRows[] {
     const fresh: string[] = []
@@ -40,6 +47,7 @@ export class LayoutAnnouncer {
     }
     const records = encodeRecords(batch, known, {
       cut: (layout, bytesMax) => this.#cut(layout, bytesMax),
+      bodyOf: (layout) => this.#bodyOf(layout),
       ...(this.#bytesMax === undefined ? {} : { bytesMax: this.#bytesMax }),
     })
     for (const id of fresh) {
@@ -53,6 +61,18 @@ export class LayoutAnnouncer {
   /** The readers may have missed something: every layout is sent in full once more. */
   forget(): void {
     this.#sentMs.clear()
+  }
+
+  #bodyOf(layout: Layout): Uint8Array {
+    const body = this.#bodies.get(layout.id) ?? encodeLayoutBody(layout.group, layout.series)
+    if (!this.#bodies.delete(layout.id)) this.#bodyBytes += body.length
+    this.#bodies.set(layout.id, body)
+    for (const [id, oldest] of this.#bodies) {
+      if (this.#bodyBytes <= BODY_BYTES_MAX) break
+      this.#bodies.delete(id)
+      this.#bodyBytes -= oldest.length
+    }
+    return body
   }
 
   #cut(layout: Layout, bytesMax: number): readonly Layout[] {

@@ -37,6 +37,8 @@ export interface RowView {
 
 export interface RowsVisitor {
   layout(table: LayoutTable): void
+  /** True where the visitor has the layout already: then it is neither decoded nor handed out. */
+  hasLayout?(id: string): boolean
   row(row: RowView): void
   metadata(families: readonly FamilyMetadata[]): void
 }
@@ -68,8 +70,10 @@ export function walkRows(payload: Uint8Array, visitor: RowsVisitor): void {
     const length = input.u32()
     if (length < 8 || length % 8 !== 0 || length > bytes.length - at) throw malformed(`a block of ${length} bytes`, at)
     input.end = at + length
-    if (kind === BLOCK_LAYOUT) visitor.layout(readLayout(input))
-    else if (kind === BLOCK_METADATA) visitor.metadata(readMetadata(input))
+    if (kind === BLOCK_LAYOUT) {
+      const id = input.hex(16)
+      if (visitor.hasLayout?.(id) !== true) visitor.layout(decodeLayoutTable(id, input.raw(input.u32())))
+    } else if (kind === BLOCK_METADATA) visitor.metadata(readMetadata(input))
     else if (kind === BLOCK_ROW) {
       const row = readRow(input, flags)
       items += row.items
@@ -139,11 +143,6 @@ function readHead(input: RowsBytes): { items: number; blocks: number } {
   if (version !== ROWS_VERSION) throw malformed(`version ${version} is not known, only ${ROWS_VERSION}`, 4)
   input.at = 8
   return { items: input.u32(), blocks: input.u32() }
-}
-
-function readLayout(input: RowsBytes): LayoutTable {
-  const id = input.hex(16)
-  return decodeLayoutTable(id, input.raw(input.u32()))
 }
 
 function readMetadata(input: RowsBytes): FamilyMetadata[] {

@@ -48,6 +48,8 @@ export interface SplitOptions {
   readonly bytesMax?: number
   /** Remembers how a layout that is too large for one record was cut; without it, it is cut anew each time. */
   readonly cut?: (layout: Layout, bytesMax: number) => readonly Layout[]
+  /** Remembers the bytes of layouts that are sent again and again. */
+  readonly bodyOf?: (layout: Layout) => Uint8Array
 }
 
 /**
@@ -58,7 +60,7 @@ export interface SplitOptions {
  */
 export function encodeRecords(batch: RowBatch, known: (layoutId: string) => boolean, options: SplitOptions = {}): EncodedRows[] {
   const bytesMax = options.bytesMax ?? RECORD_BYTES_MAX
-  const splitter = new Splitter(bytesMax, known)
+  const splitter = new Splitter(bytesMax, known, options.bodyOf ?? bodyOf)
   const cut = options.cut ?? cutLayout
   for (const row of batch.rows) {
     if (bytesMax === Infinity) {
@@ -97,6 +99,10 @@ export function cutLayout(layout: Layout, bytesMax: number): readonly Layout[] {
   if (encodeLayoutBody(layout.group, layout.series).length <= bytesMax / 4) return [layout]
   pieces.push(layoutOf(layout.group, layout.series.slice(first)))
   return pieces
+}
+
+function bodyOf(layout: Layout): Uint8Array {
+  return encodeLayoutBody(layout.group, layout.series)
 }
 
 function sliceRow(row: Row, layout: Layout, first: number): Row {
@@ -148,11 +154,13 @@ function columnSlices(row: Row, bytesMax: number): [number, number][] {
 class Splitter {
   readonly #bytesMax: number
   readonly #known: (layoutId: string) => boolean
+  readonly #bodyOf: (layout: Layout) => Uint8Array
   readonly #written = new Set<string>()
   readonly #records: EncodedRows[] = []
   #current = new RecordWriter()
 
-  constructor(bytesMax: number, known: (layoutId: string) => boolean) {
+  constructor(bytesMax: number, known: (layoutId: string) => boolean, body: (layout: Layout) => Uint8Array) {
+    this.#bodyOf = body
     this.#bytesMax = bytesMax
     this.#known = known
   }
@@ -162,7 +170,7 @@ class Splitter {
     if (!this.#written.has(id)) {
       this.#written.add(id)
       if (!this.#known(id)) {
-        const body = encodeLayoutBody(row.layout.group, row.layout.series)
+        const body = this.#bodyOf(row.layout)
         this.#add((record) => record.layout(id, body))
       }
     }
