@@ -175,9 +175,9 @@ export class Group {
   /**
    * Encodes the rows as a chunk, adds it to `chunks` and empties the rows. Slots whose series ended (a stale cell last) or had no sample are dropped.
    *
-   * @returns the series that lost their slot
+   * @returns true where slots were dropped
    */
-  seal(codecs: Codecs): Uint32Array {
+  seal(codecs: Codecs): boolean {
     const order = this.order()
     const times = Float64Array.from(order, (row) => this.times[row]!)
     const kept: number[] = []
@@ -192,9 +192,8 @@ export class Group {
     if (present.length > 0) this.#addChunk(codecs, order, times, present)
     if (this.width > SPLIT_WIDTH && filled / (this.width * this.rows) < SPLIT_FILL) this.split = true
     const keptSlots = this.split ? [] : kept
-    const staying = new Set(keptSlots)
-    const gone = this.slots.subarray(0, this.width).filter((series) => !staying.has(series))
-    if (gone.length > 0) {
+    const dropped = keptSlots.length < this.width
+    if (dropped) {
       this.slots = Uint32Array.from(keptSlots)
       this.width = keptSlots.length
       this.version++
@@ -205,7 +204,7 @@ export class Group {
     this.#values = new Float64Array(0)
     this.#cells = undefined
     this.#sides = []
-    return gone
+    return dropped
   }
 
   /** The unsealed rows as they are now, on their own. */

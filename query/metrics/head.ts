@@ -150,6 +150,12 @@ export class Head {
     return slot < group.width && group.slots[slot] === series ? slot : NO_SLOT
   }
 
+  /** Seals the rows of a group; the series that keep a slot may have it at another place then. */
+  seal(group: Group): void {
+    if (!group.seal(this.codecs)) return
+    for (let slot = 0; slot < group.width; slot++) this.#slotOf[group.slots[slot]!] = slot
+  }
+
   /** Ids stay what they are until as many `endRead` were called. */
   beginRead(): void {
     this.#readers++
@@ -230,7 +236,7 @@ export class Head {
     let at = group.rowAt(row.timestampMs)
     if (at < 0) {
       if (group.full) {
-        group.seal(this.codecs)
+        this.seal(group)
         return this.#again(layout, row, offset, tally)
       }
       at = group.addRow(row.timestampMs, offset)
@@ -274,7 +280,7 @@ export class Head {
       if (sealed !== STORED) return sealed
     }
     let at = group.rowAt(row.timestampMs)
-    if (at < 0 && group.full) group.seal(this.codecs)
+    if (at < 0 && group.full) this.seal(group)
     const slot = this.assign(series, group)
     if (at < 0) {
       at = group.addRow(row.timestampMs, offset)

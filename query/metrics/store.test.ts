@@ -347,3 +347,140 @@ describe('files', () => {
     await expect(open(dir, saved)).rejects.toThrow(/version 7 is not known/)
   })
 })
+
+describe('compaction and retention', () => {
+  /** Six hours of two targets, a checkpoint every ten minutes, with late and repeated rows, ends of series and targets that come and go. */
+  async function fill(store: MetricsStore): Promise<CheckpointFiles> {
+    let saved: CheckpointFiles | undefined
+    for (let k = 0; k < 360; k++) {
+      const timestampMs = T0 + k * 60_000
+      append(store, [scrape('x:1', k < 200 ? ['a', 'b', 'c'] : ['a', 'c', 'd'], timestampMs, k)])
+      if (k % 3 !== 0) append(store, [scrape('y:1', ['a', 'b'], timestampMs + 7, k / 4)])
+      if (k % 50 === 49) append(store, [scrape('x:1', ['a', 'b', 'z'], timestampMs - 40 * 60_000 + 1, -k)])
+      if (k % 60 === 59) append(store, [scrape('x:1', ['a'], timestampMs - 100 * 60_000, -1)])
+      append(store, [scrape(`pod-${Math.floor(k / 20)}:1`, ['a', 'b'], timestampMs, k)])
+      if (k % 10 === 9) saved = await store.checkpoint()
+      await store.release()
+    }
+    return saved!
+  }
+
+  async function settle(store: MetricsStore): Promise<CheckpointFiles> {
+    const saved = await store.checkpoint()
+    await store.release()
+    return saved
+  }
+
+  test('what is read stays the same through compaction of every level, checkpoints and restarts', async () => {
+    const dir = newFolder()
+    let store = await open(dir)
+    await fill(store)
+    let before = normal(everything(store))
+    const middle = (one: MetricsStore): unknown =>
+      normal(contentOf(run(one.select('a', [equals('__name__', 'a')], T0 + 100 * 60_000, T0 + 150 * 60_000, ALL))))
+    const middleBefore = middle(store)
+    for (let hours = 2; hours < 40; hours += 2) {
+      run(store.compact(T0 + hours * 3600_000 + 1_000_000))
+      expect(normal(everything(store))).toEqual(before)
+      expect(middle(store)).toEqual(middleBefore)
+      const saved = await settle(store)
+      expect(readdirSync(dir).sort()).toEqual(saved.files.map((file) => file.name).sort())
+      await store.close()
+      store = await open(dir, saved)
+      expect(normal(everything(store))).toEqual(before)
+      expect(run(store.labelValues('a', '__name__', [], 0, NEVER, 0))).toEqual(['a', 'b', 'c', 'd', ...(hours > 2 ? ['q'] : []), 'z'])
+      // Something new each time, so that there are blocks to merge.
+      append(store, [scrape('later:1', ['q'], T0 + hours * 3600_000)])
+      await settle(store)
+      before = normal(everything(store))
+    }
+    const levels = (await settle(store)).files.filter((file) => file.name.startsWith('block'))
+    expect(levels.length).toBeGreaterThan(0)
+    expect(levels.length).toBeLessThan(10)
+    await store.close()
+  }, 30_000)
+
+  test('rows that come while compaction and a query are suspended are neither lost nor doubled', async () => {
+    const store = await open(newFolder())
+    await fill(store)
+    const before = normal(everything(store))
+    const compaction = store.compact(T0 + 1000 * 3600_000)
+    const query = store.select('a', [EVERYTHING], 0, T0 + 360 * 60_000, ALL)
+    let found: SeriesSamples[] | undefined
+    for (let k = 0, done = false; !done || found === undefined; k++) {
+      if (compaction.next().done === true) done = true
+      const step = query.next()
+      if (step.done === true && found === undefined) found = step.value
+      append(store, [scrape('x:1', ['a', 'b', 'c'], T0 + 500 * 60_000 + k, k)])
+    }
+    expect(normal(contentOf(found))).toEqual(before)
+    await settle(store)
+    expect(normal(contentOf(run(store.select('a', [EVERYTHING], 0, T0 + 360 * 60_000, ALL))))).toEqual(before)
+  })
+
+  test('retention drops files whose samples are all too old, one tenant at a time', async () => {
+    const dir = newFolder()
+    const store = await open(dir)
+    for (const tenant of ['a', 'b']) for (let k = 0; k < 300; k++) append(store, [scrape('x:1', ['a'], T0 + k)], NEVER, tenant)
+    await settle(store)
+    run(store.compact(T0 + 1000 * 3600_000))
+    // The rows that were not sealed are still there.
+    for (const tenant of ['a', 'b']) append(store, [scrape('x:1', ['a'], T0 + 3600_000)], NEVER, tenant)
+    expect(store.dropBefore((tenant) => (tenant === 'a' ? T0 + 1_000_000 : 0))).toBe(0)
+    const sizes = (one: MetricsStore): number[] => ['a', 'b'].map((tenant) => [...everything(one, tenant).values()][0]!.size)
+    const [a, b] = sizes(store)
+    expect(a).toBeLessThan(b!)
+    expect(b).toBe(301)
+    const saved = await settle(store)
+    const again = await open(dir, saved)
+    expect(sizes(again)).toEqual([a, b])
+    expect(again.dropBefore(() => T0 + 1_000_000)).toBeGreaterThan(0)
+    const last = await settle(again)
+    expect(last.files).toHaveLength(1)
+    expect(readdirSync(dir)).toEqual([last.files[0]!.name])
+  })
+
+  test('targets that come and go do not grow memory', async () => {
+    const store = await open(newFolder())
+    const sizes: number[] = []
+    for (let hour = 0; hour < 24; hour++) {
+      const startMs = T0 + hour * 3600_000
+      for (let pod = 0; pod < 60; pod++) {
+        const names = Array.from({ length: 30 }, (_, i) => `metric_${i}`)
+        const row = scrape(`pod-${hour}-${pod}`, names, startMs)
+        append(store, [row, { ...row, timestampMs: startMs + 60_000 }], startMs)
+        append(store, [{ ...row, timestampMs: startMs + 120_000, cells: new Uint8Array(30).fill(CELL_STALE) }], startMs)
+      }
+      await settle(store)
+      run(store.compact(startMs))
+      run(store.compact(startMs))
+      store.dropBefore(() => startMs - 4 * 3600_000)
+      await settle(store)
+      sizes.push(run(store.cardinality('a', 1)).numSeries)
+    }
+    expect(sizes.at(-1)).toBeLessThan(30 * 60 * 8)
+    expect(Math.max(...sizes.slice(12))).toBeLessThanOrEqual(Math.max(...sizes.slice(0, 12)))
+  })
+
+  test('series that do not share timestamps get groups of their own', async () => {
+    const store = await open(newFolder())
+    const names = Array.from({ length: 40 }, (_, i) => `m${i}`)
+    const model = new Map<string, number>()
+    for (let k = 0; k < 400; k++) {
+      const name = names[k % 40]!
+      append(store, [scrape('x:1', [name], T0 + k, k)])
+      model.set(name, (model.get(name) ?? 0) + 1)
+    }
+    expect(append(store, [scrape('x:1', ['m0'], T0, 0)])).toEqual({ stored: 0, dropped: { duplicate: 1 } })
+    const check = (one: MetricsStore): void => {
+      const found = everything(one)
+      expect(found.size).toBe(40)
+      for (const samples of found.values()) expect(samples.size).toBe(10)
+    }
+    check(store)
+    const saved = await settle(store)
+    check(store)
+    expect(run(store.cardinality('a', 0)).numSeries).toBe(40)
+    await store.close()
+  })
+})

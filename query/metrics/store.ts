@@ -313,7 +313,7 @@ export class EmbeddedMetricsStore implements MetricsStore {
 
   #sealIdle(head: Head): void {
     for (const group of head.groups.values()) {
-      if (group.rows > 0 && (group.newestMs < head.newestMs - IDLE_MS || group.ended())) group.seal(this.#codecs)
+      if (group.rows > 0 && (group.newestMs < head.newestMs - IDLE_MS || group.ended())) head.seal(group)
     }
   }
 
