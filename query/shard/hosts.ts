@@ -1,0 +1,5 @@
+/** Every signal a shard holds. The worker's thread loads all stores and languages through here. */
+import type { SignalHost } from './local-shard.ts'
+import { metricsHost } from './metrics/index.ts'
+
+export const HOSTS: readonly SignalHost[] = [metricsHost]

@@ -1,0 +1,7 @@
+/** The thread of a worker shard: nothing but the start of what `worker-host.ts` does. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { HOSTS } from './hosts.ts'
+import type { ShardOptions } from './local-shard.ts'
+import { hostShard } from './worker-host.ts'
+
+await hostShard(parentPort!, workerData as ShardOptions, HOSTS)
