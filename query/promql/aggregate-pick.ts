@@ -6,6 +6,7 @@ import { remarks, type Note } from './annotations.ts'
 import { ColumnBuilder, histogramAt, type Column } from './columns.ts'
 import type { Group } from './aggregate.ts'
 import { formatFixed, formatGeneral } from './go-float.ts'
+import { formatHistogram } from './histogram/index.ts'
 import { hasInvalidBytes, quote } from './strings.ts'
 
 const K_MAX = 2 ** 63
@@ -105,7 +106,7 @@ export function countValues(columns: readonly Column[], expr: AggregateExpr, lab
     for (let k = 0; k < count; k++) {
       if (column.present[k] === 0) continue
       const histogram = histogramAt(column, k)
-      const shown = histogram === undefined ? formatFixed(column.values[k]!) : JSON.stringify(histogram)
+      const shown = histogram === undefined ? formatFixed(column.values[k]!) : formatHistogram(histogram)
       const tagged = labelsWith(column.labels, label, shown)
       const labels = expr.without ? labelsWith(labelsWithout(column.labels, without), label, shown) : labelsKeep(tagged, by)
       const key = labelsKey(labels)

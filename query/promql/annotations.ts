@@ -73,7 +73,8 @@ export const remarks = {
   invalidQuantile: (shown: string) => warning(`quantile value should be between 0 and 1, got ${shown}`),
   invalidRatio: (shown: string, capped: string) => warning(`ratio value should be between -1 and 1, got ${shown}, capping to ${capped}`),
   sortInRange: () => warning('sort is ineffective for range queries since results are always ordered by labels'),
-  startOverlap: (metric: string) => warning(named('sample has start time that overlaps with previous sample timestamp', metric)),
+  startOverlap: (metric: string) =>
+    warning(`sample has start time that overlaps with previous sample timestamp for metric ${quote(metric)}`),
   counterResetCollision: (operation: 'aggregation' | 'addition' | 'subtraction') =>
     warning(`conflicting counter resets during histogram ${operation}`),
   possibleNonCounter: (metric: string) =>

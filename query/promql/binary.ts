@@ -41,12 +41,12 @@ export function scalarScalar(op: string, left: Float64Array, right: Float64Array
   return left.map((value, k) => apply(value, right[k]!))
 }
 
-/** What one pair of samples gives: a float, a histogram, the left sample itself ('keep'), or nothing. */
-export type PairResult = number | FloatHistogram | 'keep' | undefined
+/** What one pair of samples gives: a float, a histogram, the left sample itself ('keep') or nothing ('drop'), or undefined. */
+export type PairResult = number | FloatHistogram | 'keep' | 'drop' | undefined
 
 /**
  * @param left float, or histogram where there is one
- * @returns for comparisons 'keep' or nothing; undefined also where the kinds don't go together, which is noted
+ * @returns for comparisons 'keep' or 'drop'; undefined where the kinds don't go together, which is noted
  * Source: Prometheus `vectorElemBinop`.
  */
 export function combinePair(op: string, left: number | FloatHistogram, right: number | FloatHistogram, note: Note): PairResult {
@@ -54,7 +54,7 @@ export function combinePair(op: string, left: number | FloatHistogram, right: nu
     const apply = FLOAT_OPERATORS[op]
     if (apply === undefined) return incompatible(op, left, right, note)
     const result = apply(left, right)
-    return COMPARISON_OPERATORS.has(op) ? (result === 1 ? 'keep' : undefined) : result
+    return COMPARISON_OPERATORS.has(op) ? (result === 1 ? 'keep' : 'drop') : result
   }
   if (typeof left !== 'number' && typeof right !== 'number') return combineHistograms(op, left, right, note)
   if (typeof left === 'number' && typeof right !== 'number') {
@@ -79,8 +79,8 @@ function divide(histogram: FloatHistogram, divisor: number): FloatHistogram {
 }
 
 function combineHistograms(op: string, left: FloatHistogram, right: FloatHistogram, note: Note): PairResult {
-  if (op === '==') return histogramsEqual(left, right) ? 'keep' : undefined
-  if (op === '!=') return histogramsEqual(left, right) ? undefined : 'keep'
+  if (op === '==') return histogramsEqual(left, right) ? 'keep' : 'drop'
+  if (op === '!=') return histogramsEqual(left, right) ? 'drop' : 'keep'
   if (op !== '+' && op !== '-') return incompatible(op, left, right, note)
   const combined = op === '+' ? addHistograms(left, right) : subtractHistograms(left, right)
   if (combined === undefined) {
@@ -127,10 +127,10 @@ export function vectorScalar(
       const sample = column.histograms?.[k] ?? column.values[k]!
       const result = scalarIsLeft ? combinePair(op, scalar[k]!, sample, note) : combinePair(op, sample, scalar[k]!, note)
       if (returnBool) {
-        if (typeof sample === 'number') builder.set(k, result === 'keep' ? 1 : 0)
+        if (result !== undefined) builder.set(k, result === 'keep' ? 1 : 0)
       } else if (result === 'keep') builder.copy(k, column)
       else if (typeof result === 'number') builder.set(k, result)
-      else if (result !== undefined) builder.setHistogram(k, result)
+      else if (result !== undefined && result !== 'drop') builder.setHistogram(k, result)
     }
     if (builder.used) out.push(builder.build(labels, dropName))
   }

@@ -12,6 +12,8 @@ import {
   type AggregateExpr,
   type BinaryExpr,
   type Call,
+  type AtModifier,
+  type DurationValue,
   type Expr,
   type SubqueryExpr,
   type VectorSelector,
@@ -318,13 +320,13 @@ export class Evaluator {
   }
 
   async #info(call: Call, grid: Grid): Promise<Value> {
-    const { selection } = this.#options
+    const { selection, query, range } = this.#options
     const columns = await this.#columns(call.args[0]!, grid)
     const selector = call.args[1]
     const matchers = selector?.kind === 'vectorSelector' ? selector.matchers : []
-    const base = unwrapParens(call.args[0]!)
+    const timing = timingOf(call.args[0]!, (value) => resolveDuration(query, value, range, false))
     const plan = infoMatchers(matchers, columns)
-    const infos = plan.select === undefined ? [] : await selection.infoSeries(plan.select, baseSelectorOf(base), grid)
+    const infos = plan.select === undefined ? [] : await selection.infoSeries(plan.select, timing, grid)
     return { type: 'vector', columns: enrich(columns, infos, plan, grid) }
   }
 
@@ -354,11 +356,23 @@ function isNamed(selector: VectorSelector | undefined): boolean {
   return selector?.matchers.some((matcher) => matcher.name === METRIC_NAME && matcher.op === '=') === true
 }
 
-function baseSelectorOf(expr: Expr): VectorSelector | undefined {
+/** How far back, and under which `@`, the first selector of an expression looks. */
+function timingOf(expr: Expr, resolve: (value: DurationValue) => number): { readonly offset: DurationValue; readonly at?: AtModifier } {
   let at = unwrapParens(expr)
-  while (at.kind === 'call' && at.args.length > 0) at = unwrapParens(at.args[0]!)
-  if (at.kind === 'matrixSelector') return at.selector
-  return at.kind === 'vectorSelector' ? at : undefined
+  let offsetMs = 0
+  let fixed: AtModifier | undefined
+  for (;;) {
+    const target = at.kind === 'matrixSelector' ? at.selector : at
+    if (target.kind === 'vectorSelector' || target.kind === 'subquery') {
+      if (target.offset !== undefined) offsetMs += resolve(target.offset)
+      fixed = target.at ?? fixed
+    }
+    const inner = target.kind === 'subquery' ? target.expr : target.kind === 'call' ? target.args[0] : undefined
+    if (inner === undefined) break
+    at = unwrapParens(inner)
+  }
+  const offset = { ms: offsetMs, start: expr.start }
+  return fixed === undefined ? { offset } : { offset, at: fixed }
 }
 
 function negateHistogram(histogram: FloatHistogram): FloatHistogram {

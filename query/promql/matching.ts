@@ -112,8 +112,9 @@ class VectorMatcher {
     const many = this.#group(this.#swapped ? right : left)
     const one = this.#group(this.#swapped ? left : right)
     const { fillLeft, fillRight } = this.#matching
-    const fillMany = this.#swapped ? fillRight : fillLeft
-    const fillOne = this.#swapped ? fillLeft : fillRight
+    // Under group_right Prometheus exchanges the operands before it fills, so left means the "many" side there too.
+    const fillMany = fillLeft
+    const fillOne = fillRight
     for (const [key, side] of many) this.#matchGroup(side, one.get(key), fillMany, fillOne)
     if (fillMany !== undefined) {
       for (const [key, side] of one) if (!many.has(key)) this.#matchGroup({ labels: side.labels, columns: [] }, side, fillMany, fillOne)
@@ -153,7 +154,7 @@ class VectorMatcher {
     const name = this.#swapped ? 'left' : 'right'
     throw new SightlineError(
       'execution',
-      `found duplicate series for the match group ${showLabels(side.labels)} on the ${name} hand-side of the operation: [${showLabels(second.labels)}, ${showLabels(first.labels)}];many-to-many matching not allowed: matching labels must be unique on one side`,
+      `found duplicate series for the match group ${showLabels(side.labels)} on the ${name} hand-side of the operation: [${showLabels(first.labels)}, ${showLabels(second.labels)}];many-to-many matching not allowed: matching labels must be unique on one side`,
     )
   }
 
@@ -198,16 +199,16 @@ class VectorMatcher {
     const { op, returnBool } = this.#expr
     const [left, right] = this.#swapped ? [one, many] : [many, one]
     let result = combinePair(op, left, right, this.#note)
-    if (returnBool) {
-      if (result === undefined && typeof left !== typeof right) return
-      result = result === 'keep' ? 1 : 0
-    } else if (result === 'keep') result = left
     if (result === undefined) return
     if (taken !== undefined) {
       if (taken[k] === 1)
         throw new SightlineError('execution', 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)')
       taken[k] = 1
-    } else {
+    }
+    if (returnBool) result = result === 'keep' ? 1 : 0
+    else if (result === 'keep') result = left
+    if (result === 'drop') return
+    if (taken === undefined) {
       const steps = cached(seen, target, () => new Uint8Array(this.#count))
       if (steps[k] === 1) throw new SightlineError('execution', 'multiple matches for labels: grouping labels must ensure unique matches')
       steps[k] = 1

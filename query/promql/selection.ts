@@ -94,14 +94,14 @@ export class Selection {
     return this.range({ ...expr, selector: { ...expr.selector, anchored: false, smoothed: false } }, grid)
   }
 
-  /** Info series by matchers, looked up where the base selector looks. @throws execution where one is a histogram */
+  /** Info series by matchers, looked up at the times the base selector looks at. @throws execution where one is a histogram */
   async infoSeries(
     matchers: readonly Matcher[],
-    base: VectorSelector | undefined,
+    timing: { readonly offset: DurationValue; readonly at?: AtModifier },
     grid: Grid,
   ): Promise<{ column: Column; times: Float64Array }[]> {
     const { lookbackMs } = this.#options
-    const times = this.stepTimes(base ?? {}, grid)
+    const times = this.stepTimes(timing, grid)
     const all = await this.select(matchers, times[0]! - lookbackMs + 1, times.at(-1)!)
     return all.flatMap((series) => {
       const value = new ColumnBuilder(grid.count)

@@ -49,6 +49,7 @@ const ROWS: readonly Row[] = [
   ['sort_by_label sort_by_label_desc', 'vt', -1, 'vector'],
   ['info', 'vv', 1, 'vector'],
   ['scalar', 'v', 0, 'scalar'],
+  ['min_of max_of', 'ss', 0, 'scalar'],
   ['vector', 's', 0, 'vector'],
   ['time pi start end step range', '', 0, 'scalar'],
 ]

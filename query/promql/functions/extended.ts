@@ -106,6 +106,7 @@ function interpolate(left: Point, right: Point, time: number, isCounter: boolean
   }
   if (typeof left.value === 'number' || typeof right.value === 'number') return undefined
   const scaled = (histogram: FloatHistogram): FloatHistogram => scaleHistogram(histogram, (value) => value * fraction)
+  if (usesCustomBuckets(left.value) !== usesCustomBuckets(right.value)) return undefined
   if (isCounter && detectReset(right.value, left.value)) return scaled(right.value)
   const difference = subtractHistograms(withHint(right.value, 'unknown'), withHint(left.value, 'unknown'))
   return difference === undefined

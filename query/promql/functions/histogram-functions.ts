@@ -183,12 +183,18 @@ function quantiles(context: CallContext): Value {
   for (let i = 2; i < context.args.length; i++) {
     const q = scalarArgument(context, i)!
     warnQuantile(context, q, context.call.args[i]!.start)
-    const shown = formatGeneral(q[0]!)
+    const shown = openMetricsFloat(q[0]!)
     if (seen.has(shown)) throw new SightlineError('execution', 'vector cannot contain metrics with the same labelset')
     seen.add(shown)
     out.push(...estimate(context, 0, { ...quantileEstimators(q), extra: [label, shown] }))
   }
   return vectorOf(out)
+}
+
+/** A number as a label value: always with a point or an exponent. */
+function openMetricsFloat(value: number): string {
+  const text = formatGeneral(value)
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
 function fraction(context: CallContext): Value {

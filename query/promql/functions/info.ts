@@ -35,13 +35,18 @@ export function infoMatchers(selector: readonly Matcher[], base: readonly Column
     const values = [...new Set(enriched.map((column) => labelValue(column.labels, name)))]
     identifying.push(compileMatcher({ name, op: '=~', value: values.map(quoteRegexp).join('|') }))
   }
-  return { ...plan, select: [...nameMatchers, ...identifying, ...[...dataMatchers.values()].flat()] }
+  const implied = nameMatchers.some(isPositive) ? [] : [compileMatcher({ name: METRIC_NAME, op: '=~', value: '.+_info' })]
+  return { ...plan, select: [...nameMatchers, ...implied, ...identifying, ...[...dataMatchers.values()].flat()] }
 }
 
-/** Series that are info series themselves are passed through. */
+function isPositive(matcher: Matcher): boolean {
+  return matcher.op === '=' || matcher.op === '=~'
+}
+
+/** Series that are info series themselves are passed through; without a positive name matcher none is. */
 function isInfoSeries(labels: Labels, nameMatchers: readonly Matcher[]): boolean {
   const name = labelValue(labels, METRIC_NAME)
-  return nameMatchers.every((matcher) => matcher.matches(name))
+  return nameMatchers.some(isPositive) && nameMatchers.every((matcher) => matcher.matches(name))
 }
 
 interface InfoSeries {

@@ -29,7 +29,7 @@ export function lookbackInto(
     if (result === 'time') out.set(k, series.times[newest]! / 1000)
     else if (result === 'start') {
       const start = startTimes?.[newest] ?? 0
-      if (start !== 0) out.set(k, start / 1000)
+      out.set(k, start / 1000)
     } else if (cell === CELL_HISTOGRAM) out.setHistogram(k, histograms![newest]!)
     else out.set(k, series.values[newest]!)
   }

@@ -1,5 +1,5 @@
 /** Functions of one number: rounding, roots, logarithms, trigonometry, clamping. */
-import type { Value } from '../columns.ts'
+import { isEmptyColumn, type Value } from '../columns.ts'
 import { mapFloats, plainColumn, scalarArgument, vectorArgument, vectorOf, type CallContext, type ValueFunction } from './value-function.ts'
 
 const UNARY: Readonly<Record<string, (value: number) => number>> = {
@@ -49,7 +49,7 @@ function clamp(context: CallContext, least: Float64Array | undefined, most: Floa
     ...column,
     present: column.present.map((flag, k) => (most[k]! < least[k]! ? 0 : flag)),
   }))
-  return vectorOf(cleared)
+  return vectorOf(cleared.filter((column) => !isEmptyColumn(column)))
 }
 
 /** The only sample of the vector at each step; NaN where there are none or several. Histograms don't count. */
@@ -65,6 +65,12 @@ function scalar(context: CallContext): Value {
   return { type: 'scalar', values }
 }
 
+/** The smaller or larger of two scalars; NaN where either is. */
+function extremeOf(context: CallContext, pick: (a: number, b: number) => number): Value {
+  const other = scalarArgument(context, 1)!
+  return { type: 'scalar', values: scalarArgument(context, 0)!.map((value, k) => pick(value, other[k]!)) }
+}
+
 export const MATH_FUNCTIONS: Readonly<Record<string, ValueFunction>> = {
   ...Object.fromEntries(
     Object.entries(UNARY).map(([name, apply]) => [name, (context: CallContext) => mapFloats(context, vectorArgument(context, 0), apply)]),
@@ -75,5 +81,7 @@ export const MATH_FUNCTIONS: Readonly<Record<string, ValueFunction>> = {
   clamp_min: (context) => clamp(context, scalarArgument(context, 1), undefined),
   clamp_max: (context) => clamp(context, undefined, scalarArgument(context, 1)),
   vector: (context) => vectorOf([plainColumn(scalarArgument(context, 0)!)]),
+  min_of: (context) => extremeOf(context, Math.min),
+  max_of: (context) => extremeOf(context, Math.max),
   pi: ({ grid }) => ({ type: 'scalar', values: new Float64Array(grid.count).fill(Math.PI) }),
 }

@@ -58,6 +58,10 @@ function putTogether(parts: Parts, rest: Pick<FloatHistogram, 'count' | 'sum' | 
   const positive = packSpans(parts.positive)
   const negative = packSpans(parts.negative)
   return {
+    count: rest.count,
+    sum: rest.sum,
+    customValues: rest.customValues,
+    counterResetHint: rest.counterResetHint,
     schema: parts.schema,
     zeroThreshold: parts.zeroThreshold,
     zeroCount: parts.zeroCount,
@@ -65,7 +69,6 @@ function putTogether(parts: Parts, rest: Pick<FloatHistogram, 'count' | 'sum' | 
     positiveBuckets: positive.counts,
     negativeSpans: negative.spans,
     negativeBuckets: negative.counts,
-    ...rest,
   }
 }
 

@@ -1,5 +1,6 @@
 /** Buckets of a native histogram as (index, count) pairs, and their bounds. */
 import { CUSTOM_BUCKETS_SCHEMA, type FloatHistogram, type Span } from '../../../lib/model/index.ts'
+import { formatGeneral } from '../go-float.ts'
 
 /** One side of a histogram: indexes ascending, no count twice. */
 export interface IndexedBuckets {
@@ -38,6 +39,33 @@ export function packSpans(buckets: IndexedBuckets): { spans: Span[]; counts: num
     next = index + 1
   }
   return { spans, counts }
+}
+
+/** How the bounds of a bucket belong to it, in the numbers of Prometheus' JSON: 0 (a, b], 1 [a, b), 2 (a, b), 3 [a, b]. */
+export type BoundaryRule = 0 | 1 | 2 | 3
+
+/** The buckets that hold something, with their boundary rule. */
+export function histogramBuckets(histogram: FloatHistogram): (Bucket & { readonly rule: BoundaryRule })[] {
+  return allBuckets(histogram)
+    .filter((bucket) => bucket.count !== 0)
+    .map((bucket) => {
+      const isZero = bucket.lower === -bucket.upper
+      const upperInclusive = isZero || bucket.upper > 0
+      const lowerInclusive = isZero || bucket.lower < 0
+      const rule = upperInclusive ? (lowerInclusive ? 3 : 0) : lowerInclusive ? 1 : 2
+      return { ...bucket, rule }
+    })
+}
+
+/** `{count:20, sum:10, [-0.001,0.001]:2, (0.5,1]:18}`, as Prometheus prints a histogram. */
+export function formatHistogram(histogram: FloatHistogram): string {
+  const parts = [`count:${formatGeneral(histogram.count)}`, `sum:${formatGeneral(histogram.sum)}`]
+  for (const { lower, upper, count, rule } of histogramBuckets(histogram)) {
+    const open = rule === 1 || rule === 3 ? '[' : '('
+    const close = rule === 0 || rule === 3 ? ']' : ')'
+    parts.push(`${open}${formatGeneral(lower)},${formatGeneral(upper)}${close}:${formatGeneral(count)}`)
+  }
+  return `{${parts.join(', ')}}`
 }
 
 /** The upper bound of an exponential bucket: 2^(index · 2^−schema), exact at powers of two. */

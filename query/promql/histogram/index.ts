@@ -18,6 +18,6 @@ export {
   type Combination,
 } from './arithmetic.ts'
 export { HistogramSum } from './sum.ts'
-export { allBuckets, type Bucket } from './buckets.ts'
+export { allBuckets, formatHistogram, histogramBuckets, type BoundaryRule, type Bucket } from './buckets.ts'
 export { histogramFraction, histogramQuantile, histogramVariance } from './quantile.ts'
 export { trimHistogram } from './trim.ts'

@@ -7,14 +7,15 @@ export class HistogramSum {
   #total: FloatHistogram | undefined
   readonly #sum = new KahanSum()
   readonly #count = new KahanSum()
-  #hints = { reset: false, notReset: false }
-  added = 0
+  readonly #added: FloatHistogram[] = []
+  #hints = { reset: false, notReset: false, gauge: false }
   /** Exponential and custom buckets met: there is no sum. */
   incompatible = false
   boundsReconciled = false
 
   add(histogram: FloatHistogram): void {
-    this.added++
+    this.#added.push(histogram)
+    if (histogram.counterResetHint === 'gauge') this.#hints.gauge = true
     if (histogram.counterResetHint === 'reset') this.#hints.reset = true
     if (histogram.counterResetHint === 'not_reset') this.#hints.notReset = true
     this.#sum.add(histogram.sum)
@@ -33,8 +34,12 @@ export class HistogramSum {
     this.#total = combined.histogram
   }
 
+  get added(): number {
+    return this.#added.length
+  }
+
   get hintCollision(): boolean {
-    return this.#hints.reset && this.#hints.notReset
+    return this.#hints.reset && this.#hints.notReset && !this.#hints.gauge
   }
 
   /** The sum, undefined where nothing was added or layouts were incompatible. */
@@ -47,6 +52,19 @@ export class HistogramSum {
   average(): FloatHistogram | undefined {
     const total = this.total()
     const { added } = this
+    if (total !== undefined && added > 1 && overflows(total)) return this.#averageOfShares()
     return total === undefined || added === 1 ? total : scaleHistogram(total, (value) => value / added)
   }
+
+  /** The sum overflowed: each is divided first. */
+  #averageOfShares(): FloatHistogram | undefined {
+    const shares = new HistogramSum()
+    for (const histogram of this.#added) shares.add(scaleHistogram(histogram, (value) => value / this.added))
+    return shares.total()
+  }
+}
+
+function overflows(histogram: FloatHistogram): boolean {
+  const numbers = [histogram.count, histogram.sum, histogram.zeroCount, ...histogram.positiveBuckets, ...histogram.negativeBuckets]
+  return numbers.some((value) => !Number.isFinite(value))
 }

@@ -78,6 +78,7 @@ function trimBucket(
   const linear = custom || isZero
   if (keepBelow ? upper <= cutoff : lower >= cutoff) return { kept: count, middle: middleOf(lower, upper, linear, cutoff), changed: false }
   if (keepBelow ? lower >= cutoff : upper <= cutoff) return { kept: 0, middle: 0, changed: true }
+  if (lower === -Infinity && upper === Infinity) return { kept: 0, middle: 0, changed: true }
   if (lower === -Infinity) return keepBelow ? { kept: count, middle: cutoff, changed: true } : { kept: 0, middle: 0, changed: true }
   if (upper === Infinity) return keepBelow ? { kept: 0, middle: 0, changed: true } : { kept: count, middle: cutoff, changed: true }
   const below = shareBelow(lower, upper, cutoff, linear)

@@ -135,7 +135,7 @@ function withHints(samples: readonly Sample[]): (FloatHistogram | undefined)[] {
     }
     let hint: FloatHistogram['counterResetHint'] = cell.counterResetHint === 'reset' ? 'reset' : 'unknown'
     if (previous !== undefined && hint === 'unknown')
-      hint = detectReset({ ...cell, counterResetHint: 'unknown' }, previous) ? 'reset' : 'not_reset'
+      hint = detectReset({ ...cell, counterResetHint: 'unknown' }, previous) ? 'unknown' : 'not_reset'
     previous = cell
     return { ...cell, counterResetHint: hint }
   })
