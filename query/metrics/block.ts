@@ -86,13 +86,14 @@ export class Block {
     return section !== undefined && section.maxMs >= startMs && section.minMs <= endMs
   }
 
-  indexOf(tenant: string): SeriesIndex {
-    return this.load(tenant)!.index
+  *indexOf(tenant: string): Task<SeriesIndex> {
+    const loaded = yield* this.load(tenant)
+    return loaded?.index ?? new SeriesIndex()
   }
 
   /** Series without a sample in the range are left out. */
   *select(tenant: string, matchers: readonly Matcher[], startMs: number, endMs: number, budget: SampleBudget): Task<SeriesSamples[]> {
-    const loaded = this.load(tenant)
+    const loaded = yield* this.load(tenant)
     const section = this.#section(tenant)
     if (loaded === undefined || section === undefined) return []
     const reader = new RunReader(this.file, this.#codecs, loaded, section, startMs, endMs)
@@ -111,13 +112,13 @@ export class Block {
     return out
   }
 
-  load(tenant: string): LoadedSection | undefined {
+  *load(tenant: string): Task<LoadedSection | undefined> {
     const known = this.#loaded.get(tenant)
     if (known !== undefined) return known
     const section = this.#section(tenant)
     if (section === undefined) return undefined
     const index = new SeriesIndex()
-    decodeSeries(this.file.copy(section.seriesAt, section.seriesBytes), index)
+    yield* decodeSeries(this.file.copy(section.seriesAt, section.seriesBytes), index)
     const { seriesCount, entryCount } = section
     const words = blockOf(this.file.copy(section.entriesAt, (seriesCount + 1 + entryCount * 2 + 1) * 4)).words
     const { view } = blockOf(this.file.copy(section.runsAt, section.runCount * RUN_BYTES))

@@ -119,12 +119,19 @@ export function* writeSection(
 
 /** The chunks and layouts of a section, with their series interned. */
 export function readSection(file: StoredFile, section: ChunkSection, index: SeriesIndex): { chunks: SavedChunk[]; layouts: SavedLayout[] } {
-  const ids = decodeSeries(file.copy(section.seriesAt, section.seriesBytes), index)
+  const ids = finish(decodeSeries(file.copy(section.seriesAt, section.seriesBytes), index))
   const input = new RowsBytes(file.copy(section.listAt, section.listBytes))
   const chunks: SavedChunk[] = []
   for (let left = input.count(8); left > 0; left--) chunks.push(readEntry(input, file, ids))
   if (section.layoutsAt === undefined) return { chunks, layouts: [] }
   return { chunks, layouts: decodeLayouts(file.copy(section.layoutsAt, section.layoutsBytes!), ids) }
+}
+
+function finish<T>(task: Generator<void, T, void>): T {
+  for (;;) {
+    const step = task.next()
+    if (step.done === true) return step.value
+  }
 }
 
 function writeEntry(out: RowsWriter, group: GroupName, chunk: ChunkRef, offset: number, local: LocalSeries): void {

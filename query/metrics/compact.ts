@@ -210,7 +210,7 @@ function* contentOfBlocks(store: EmbeddedMetricsStore, tenant: string, inputs: r
   const content = new BlockContent(new SeriesIndex())
   for (const input of inputs) {
     const section = input.block!.directory.tenants.find((part) => part.tenant === tenant)
-    const loaded = input.block!.load(tenant)
+    const loaded = yield* input.block!.load(tenant)
     if (section === undefined || loaded === undefined || store.isDropped(input.name, tenant)) continue
     const source: StoredFile = input.file
     const number = content.addSource(source)

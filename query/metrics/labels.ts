@@ -110,7 +110,7 @@ function* matched(
     }
   }
   for (const { block } of blocks) {
-    const index = block!.indexOf(tenant)
+    const index = yield* block!.indexOf(tenant)
     out.push({ index, ids: yield* matchSeries(index, matchers) })
   }
   return out

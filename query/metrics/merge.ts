@@ -1,6 +1,6 @@
 import { CELL_ABSENT, labelsKey, type SeriesSamples } from '../../lib/model/index.ts'
 import type { Task } from '../store/index.ts'
-import { Column } from './column.ts'
+import { Column, ColumnSlab } from './column.ts'
 import { rowsOn, samplesOf, unionOf } from './read.ts'
 
 const SLICE_SERIES = 2000
@@ -34,6 +34,7 @@ export function* mergeParts(parts: readonly (readonly SeriesSamples[])[]): Task<
 
 /** Remembers which times were joined to which. */
 export class JoinedTimes {
+  readonly slab = new ColumnSlab()
   readonly #joined = new Map<Float64Array, Map<Float64Array, Float64Array>>()
 
   of(before: Float64Array, after: Float64Array): Float64Array {
@@ -60,7 +61,7 @@ export function mergeOne(list: readonly SeriesSamples[], joins: JoinedTimes): Se
 
 function concatenated(list: readonly SeriesSamples[], joins: JoinedTimes): SeriesSamples {
   const times = list.slice(1).reduce((before, series) => joins.of(before, series.times), list[0]!.times)
-  const column = new Column(times.length)
+  const column = joins.slab.take(times.length)
   let offset = 0
   for (const series of list) {
     column.values.set(series.values, offset)

@@ -8,7 +8,7 @@
 import { CELL_ABSENT, type SeriesSamples } from '../../lib/model/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
 import type { Task } from '../store/index.ts'
-import { ChunkReader, type ChunkRef, type Codecs } from './chunk.ts'
+import { ChunkReader, type ChunkRef } from './chunk.ts'
 import { Column, ColumnSlab } from './column.ts'
 import type { Group } from './group.ts'
 import type { Head } from './head.ts'
@@ -67,7 +67,7 @@ export function* readHead(head: Head, ids: Uint32Array, startMs: number, endMs: 
   const position = new Int32Array(index.size).fill(-1)
   const out: SeriesSamples[] = []
   for (const wanted of wantedGroups(head, ids)) {
-    const segments = segmentsOf(head.codecs, wanted, startMs, endMs)
+    const segments = segmentsOf(head, wanted, startMs, endMs)
     if (segments.length === 0) continue
     wanted.series.forEach((id, i) => (position[id] = i))
     const read = isAscending(segments) ? readApart(segments, wanted, position, budget) : readOverlapping(segments, wanted, position, budget)
@@ -100,32 +100,32 @@ function wantedGroups(head: Head, ids: Uint32Array): Wanted[] {
 }
 
 /** Chunks named at the start and those sealed since, then a copy of the unsealed rows: nothing is lost between two slices. */
-function segmentsOf(codecs: Codecs, wanted: Wanted, startMs: number, endMs: number): Segment[] {
+function segmentsOf(head: Head, wanted: Wanted, startMs: number, endMs: number): Segment[] {
   const segments: Segment[] = []
   const { group } = wanted
   for (const chunk of new Set([...wanted.chunks, ...group.chunks])) {
     if (chunk.maxMs < startMs || chunk.minMs > endMs) continue
-    const reader = new ChunkReader(codecs, chunk)
+    const reader = new ChunkReader(head.codecs, chunk)
     const read = (column: number, into: Column, from: number): void => reader.decode(column, into, from)
     addSegment(segments, reader.times, startMs, endMs, { rows: chunk.rows, series: chunk.series, columns: chunk.series.length, read })
   }
-  if (group.rows > 0) addUnsealed(segments, wanted, startMs, endMs)
+  if (group.rows > 0) addUnsealed(segments, head, wanted, startMs, endMs)
   return segments
 }
 
-function addUnsealed(segments: Segment[], wanted: Wanted, startMs: number, endMs: number): void {
+function addUnsealed(segments: Segment[], head: Head, wanted: Wanted, startMs: number, endMs: number): void {
   const { group } = wanted
   const order = group.order()
   const times = Float64Array.from(order, (row) => group.times[row]!)
-  const asked = new Set(wanted.series)
   const series: number[] = []
   const columns: Column[] = []
   const slab = new ColumnSlab()
-  for (let slot = 0; slot < group.width; slot++) {
-    if (!asked.has(group.slots[slot]!)) continue
+  for (const id of wanted.series) {
+    const slot = head.slotOf(group, id)
+    if (slot < 0) continue
     const column = slab.take(order.length)
     group.readColumn(slot, order, column, 0)
-    series.push(group.slots[slot]!)
+    series.push(id)
     columns.push(column)
   }
   if (series.length === 0) return
