@@ -1,5 +1,5 @@
 /** Aggregations that keep whole series: topk, bottomk, limitk, limit_ratio; and count_values, which counts equal ones. */
-import { hashText, labelsKey, labelsWith, METRIC_NAME, labelsKeep, labelsWithout, type Labels } from '../../lib/model/index.ts'
+import { labelsKey, labelsWith, METRIC_NAME, labelsKeep, labelsWithout, type Labels } from '../../lib/model/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
 import type { AggregateExpr } from './ast.ts'
 import { remarks, type Note } from './annotations.ts'
@@ -7,6 +7,7 @@ import { ColumnBuilder, histogramAt, type Column } from './columns.ts'
 import type { Group } from './aggregate.ts'
 import { formatFixed, formatGeneral } from './go-float.ts'
 import { formatHistogram } from './histogram/index.ts'
+import { labelHashShare } from './label-hash.ts'
 import { hasInvalidBytes, quote } from './strings.ts'
 
 const K_MAX = 2 ** 63
@@ -77,7 +78,7 @@ export function limitRatio(groups: readonly Group[], param: Float64Array, note: 
     return capped
   })
   return groups.flatMap(({ members }) => {
-    const shares = new Map(members.map((column) => [column, hashText(labelsKey(column.labels)) / 2 ** 32]))
+    const shares = new Map(members.map((column) => [column, labelHashShare(column.labels)]))
     return pick(members, (column, k) => {
       const ratio = ratios[k]!
       const share = shares.get(column)!

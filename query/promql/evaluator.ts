@@ -36,7 +36,7 @@ import { HISTOGRAM_FUNCTIONS } from './functions/histogram-functions.ts'
 import { enrich, infoMatchers } from './functions/info.ts'
 import { LABEL_FUNCTIONS } from './functions/labels.ts'
 import { MATH_FUNCTIONS } from './functions/math.ts'
-import { windowRows, type RangeSeries } from './functions/range-function.ts'
+import { WindowRows, type RangeSeries } from './functions/range-function.ts'
 import { RANGE_FUNCTIONS, rangeArgument } from './functions/registry.ts'
 import { TIME_FUNCTIONS } from './functions/time.ts'
 import type { CallContext, ValueFunction } from './functions/value-function.ts'
@@ -232,32 +232,13 @@ export class Evaluator {
 
   async #absentOverTime(call: Call, grid: Grid): Promise<Value> {
     const vector = await this.rangeVector(call.args[0]!, grid)
+    const rows = new WindowRows(vector.ends, vector.rangeMs)
     const presence = vector.series.map((series) => {
-      const rows = this.#rows(vector, series)
-      return {
-        present: Uint8Array.from(rows.from, (_, k) =>
-          rows.to[k]! > rows.from[k]! || rows.histogramTo[k]! > rows.histogramFrom[k]! ? 1 : 0,
-        ),
-      }
+      const { from, to, histogramFrom, histogramTo } = rows.of(series)
+      return { present: Uint8Array.from(from, (_, k) => (to[k]! > from[k]! || histogramTo[k]! > histogramFrom[k]! ? 1 : 0)) }
     })
     const column = absentColumn(call.args[0]!, presence, grid)
     return { type: 'vector', columns: column === undefined ? [] : [column] }
-  }
-
-  #rows(
-    vector: RangeVector,
-    series: RangeSeries,
-  ): { from: Int32Array; to: Int32Array; histogramFrom: Int32Array; histogramTo: Int32Array } {
-    const count = vector.ends.length
-    const rows = {
-      from: new Int32Array(count),
-      to: new Int32Array(count),
-      histogramFrom: new Int32Array(count),
-      histogramTo: new Int32Array(count),
-    }
-    windowRows(series.times, vector.ends, vector.rangeMs, rows.from, rows.to)
-    if (series.histograms.length > 0) windowRows(series.histogramTimes, vector.ends, vector.rangeMs, rows.histogramFrom, rows.histogramTo)
-    return rows
   }
 
   async #overRange(call: Call, grid: Grid): Promise<readonly Column[]> {
@@ -272,6 +253,7 @@ export class Evaluator {
     const vector = await this.rangeVector(argument, grid)
     const note = this.#note(argument.start)
     const out: Column[] = []
+    const rows = new WindowRows(vector.ends, vector.rangeMs)
     const evalTimes = Float64Array.from({ length: grid.count }, (_, k) => grid.startMs + k * grid.stepMs)
     for (const [i, series] of vector.series.entries()) {
       if (i % 1024 === 0) this.#options.checkpoint()
@@ -281,7 +263,7 @@ export class Evaluator {
         series,
         metric,
         count: grid.count,
-        ...this.#rows(vector, series),
+        ...rows.of(series),
         ends: vector.ends,
         evalTimes,
         rangeMs: vector.rangeMs,

@@ -27,15 +27,13 @@ export interface Token {
   readonly end: number
 }
 
-const KEYWORDS = new Set([
-  ...['offset', 'smoothed', 'anchored', 'by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'bool'],
-  ...['fill', 'fill_left', 'fill_right', 'start', 'end', 'step', 'range'],
-])
+const KEYWORDS = new Set(
+  'offset smoothed anchored by without on ignoring group_left group_right bool fill fill_left fill_right start end step range'.split(' '),
+)
 const WORD_OPERATORS = new Set(['and', 'or', 'unless', 'atan2'])
-export const AGGREGATORS: ReadonlySet<string> = new Set([
-  ...['sum', 'avg', 'count', 'min', 'max', 'group', 'stddev', 'stdvar', 'topk', 'bottomk', 'count_values', 'quantile'],
-  ...['limitk', 'limit_ratio'],
-])
+export const AGGREGATORS: ReadonlySet<string> = new Set(
+  'sum avg count min max group stddev stdvar topk bottomk count_values quantile limitk limit_ratio'.split(' '),
+)
 const DURATION_WORDS = new Set(['step', 'range', 'min_of', 'max_of'])
 
 export class Lexer {

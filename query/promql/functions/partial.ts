@@ -24,18 +24,13 @@ const OPERATIONS = new Set(['sum', 'count', 'min', 'max', 'avg'])
  */
 export function partialAggregate(series: readonly StepSeries[], spec: AggregateSpec, dropName: boolean): StepSeries[] | undefined {
   if (!OPERATIONS.has(spec.op)) return undefined
-  return fold(series, spec.op, groupLabelsOf(spec, dropName), (one, k) => ({ value: spec.op === 'count' ? 1 : one.values[k]!, count: 1 }))
+  return fold(series, spec.op, groupLabelsOf(spec, dropName), spec.op === 'count')
 }
 
 /** Partial results of several holders folded into one answer; `avg` is divided here. */
 export function mergePartials(parts: readonly (readonly StepSeries[])[], spec: AggregateSpec): StepSeries[] {
   const op = spec.op === 'count' ? 'sum' : spec.op
-  const merged = fold(
-    parts.flat(),
-    op,
-    (labels) => labels,
-    (one, k) => ({ value: one.values[k]!, count: one.counts?.[k] ?? 1 }),
-  )
+  const merged = fold(parts.flat(), op, (labels) => labels, false)
   if (spec.op !== 'avg') return merged
   return merged.map(({ labels, values, present, counts }) => ({ labels, present, values: values.map((value, k) => value / counts![k]!) }))
 }
@@ -49,12 +44,7 @@ function groupLabelsOf(spec: AggregateSpec, dropName: boolean): (labels: Labels)
   return (labels) => labelsKeep(labels, names)
 }
 
-function fold(
-  series: readonly StepSeries[],
-  op: string,
-  groupLabels: (labels: Labels) => Labels,
-  read: (one: StepSeries, k: number) => { value: number; count: number },
-): StepSeries[] {
+function fold(series: readonly StepSeries[], op: string, groupLabels: (labels: Labels) => Labels, countOnly: boolean): StepSeries[] {
   const groups = new Map<string, Group>()
   const kahan = new KahanSum()
   for (const one of series) {
@@ -74,9 +64,8 @@ function fold(
     }
     for (let k = 0; k < count; k++) {
       if (one.present[k] === 0) continue
-      const sample = read(one, k)
-      group.counts[k]! += sample.count
-      foldOne(group, k, sample.value, op, kahan)
+      group.counts[k]! += one.counts?.[k] ?? 1
+      foldOne(group, k, countOnly ? 1 : one.values[k]!, op, kahan)
       group.present[k] = 1
     }
   }

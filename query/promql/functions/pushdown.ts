@@ -3,7 +3,7 @@ import type { Remark } from '../annotations.ts'
 import { ColumnBuilder } from '../columns.ts'
 import type { RangeRequest, StepSeries } from '../storage.ts'
 import { lookbackInto } from './lookback.ts'
-import { splitSamples, windowRows } from './range-function.ts'
+import { WindowRows, splitSamples } from './range-function.ts'
 import { RANGE_FUNCTIONS } from './registry.ts'
 
 export interface RangeEvaluation {
@@ -36,19 +36,15 @@ export function evaluateRangeFunction(func: string, series: readonly SeriesSampl
   const ends = evalTimes.map((time) => time - request.offsetMs)
   const remarks = new Map<string, Remark>()
   const environment = { params: [], note: (remark: Remark) => void remarks.set(remark.text, remark) }
-  const from = new Int32Array(count)
-  const to = new Int32Array(count)
-  const none = new Int32Array(count)
+  const rows = new WindowRows(ends, request.rangeMs)
   const out: StepSeries[] = []
   for (const one of series) {
     const builder = new ColumnBuilder(count)
     if (kernel === undefined) lookbackInto(one, ends, request.lookbackMs, builder, 'value')
     else {
       const split = splitSamples(one)
-      windowRows(split.times, ends, request.rangeMs, from, to)
       const metric = labelValue(one.labels, METRIC_NAME)
-      const rows = { from, to, histogramFrom: none, histogramTo: none }
-      kernel.run({ series: split, metric, count, ...rows, ends, evalTimes, rangeMs: request.rangeMs }, builder, environment)
+      kernel.run({ series: split, metric, count, ...rows.of(split), ends, evalTimes, rangeMs: request.rangeMs }, builder, environment)
     }
     if (builder.used) out.push({ labels: one.labels, values: builder.values, present: builder.present })
   }

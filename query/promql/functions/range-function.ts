@@ -106,3 +106,43 @@ export function windowRows(times: Float64Array, ends: Float64Array, rangeMs: num
     to[k] = high
   }
 }
+
+export interface Rows {
+  readonly from: Int32Array
+  readonly to: Int32Array
+  readonly histogramFrom: Int32Array
+  readonly histogramTo: Int32Array
+}
+
+/** The rows of the same windows over many series. Series that share their times, as those of a target do, share the work. */
+export class WindowRows {
+  readonly #ends: Float64Array
+  readonly #rangeMs: number
+  readonly #none: Int32Array
+  #times: Float64Array | undefined
+  #from: Int32Array
+  #to: Int32Array
+
+  constructor(ends: Float64Array, rangeMs: number) {
+    this.#ends = ends
+    this.#rangeMs = rangeMs
+    this.#none = new Int32Array(ends.length)
+    this.#from = new Int32Array(ends.length)
+    this.#to = new Int32Array(ends.length)
+  }
+
+  /** Valid until the next call. */
+  of(series: RangeSeries): Rows {
+    const count = this.#ends.length
+    if (series.times !== this.#times) {
+      windowRows(series.times, this.#ends, this.#rangeMs, this.#from, this.#to)
+      this.#times = series.times
+    }
+    const floats = { from: this.#from, to: this.#to }
+    if (series.histograms.length === 0) return { ...floats, histogramFrom: this.#none, histogramTo: this.#none }
+    const histogramFrom = new Int32Array(count)
+    const histogramTo = new Int32Array(count)
+    windowRows(series.histogramTimes, this.#ends, this.#rangeMs, histogramFrom, histogramTo)
+    return { ...floats, histogramFrom, histogramTo }
+  }
+}

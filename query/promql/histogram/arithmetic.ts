@@ -212,7 +212,13 @@ export function histogramsEqual(a: FloatHistogram, b: FloatHistogram): boolean {
   const x = compactHistogram(a)
   const y = compactHistogram(b)
   const numbers = (h: FloatHistogram): number[] => [
-    ...[h.schema, h.zeroThreshold, h.zeroCount, h.count, h.sum, h.positiveSpans.length, h.negativeSpans.length],
+    h.schema,
+    h.zeroThreshold,
+    h.zeroCount,
+    h.count,
+    h.sum,
+    h.positiveSpans.length,
+    h.negativeSpans.length,
     ...h.positiveSpans.flatMap((span) => [span.offset, span.length]),
     ...h.negativeSpans.flatMap((span) => [span.offset, span.length]),
     ...h.positiveBuckets,

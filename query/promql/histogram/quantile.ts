@@ -72,7 +72,7 @@ export function histogramFraction(lower: number, upper: number, histogram: Float
   const total = hasNan ? buckets.reduce((sum, bucket) => sum + bucket.count, 0) : histogram.count
   const lowerRank = Math.min(rankOf(lower, histogram, buckets, total), total)
   const upperRank = Math.min(rankOf(upper, histogram, buckets, total), total)
-  const value = total === 0 ? 0 : (upperRank - lowerRank) / total
+  const value = (upperRank - lowerRank) / histogram.count
   return hasNan ? { value, nan: 'skewed' } : { value }
 }
 
