@@ -10,6 +10,7 @@ export type { AlertmanagersConfig, Config, RemoteWriteConfig, ServerConfig, Tail
 export { httpClientConfig, type HttpClientConfig, type TlsConfig } from './http-client.ts'
 export {
   relabelConfig,
+  scrapeConfig,
   type FileSdConfig,
   type GlobalConfig,
   type HttpSdConfig,
@@ -17,4 +18,4 @@ export {
   type ScrapeConfig,
   type TargetGroupConfig,
 } from './scrape.ts'
-export { durationMs, labelSet, revealSecret, Secret, secret, sizeBytes, type ListenAddress } from './values.ts'
+export { durationMs, labelSet, listenAddress, revealSecret, Secret, secret, sizeBytes, type ListenAddress } from './values.ts'

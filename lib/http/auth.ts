@@ -30,7 +30,12 @@ const EVERYBODY: Identity = { name: 'anonymous', tenants: ['*'], permissions: ['
 /** How many basic-auth answers are remembered: bcrypt is slow on purpose, Grafana asks many times a second. */
 const BASIC_CACHE_MAX = 1000
 
-export function createAuthenticator(tokens: ServerConfig['tokens'], basicUsers: Readonly<Record<string, string>>): Authenticator {
+/** @param selfToken what this process shows itself when it scrapes its own metrics; it reads, and asks nobody for credentials */
+export function createAuthenticator(
+  tokens: ServerConfig['tokens'],
+  basicUsers: Readonly<Record<string, string>>,
+  selfToken: string,
+): Authenticator {
   const isRequired = tokens.length > 0 || Object.keys(basicUsers).length > 0
   const passed = new Map<string, Identity>()
   return {
@@ -39,6 +44,7 @@ export function createAuthenticator(tokens: ServerConfig['tokens'], basicUsers: 
       if (!isRequired) return EVERYBODY
       const [scheme, value] = splitOnce(authorization ?? '')
       if (scheme === 'bearer') {
+        if (sameText(value, selfToken)) return { name: 'self', tenants: [DEFAULT_TENANT], permissions: ['read', 'write'] }
         for (const token of tokens) {
           const expected = revealSecret(token.token, token.token_file)
           if (expected !== undefined && expected !== '' && sameText(value, expected)) return token

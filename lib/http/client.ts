@@ -53,7 +53,8 @@ export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpCl
     const location = headers.location
     if (status >= 300 && status < 400 && location !== undefined && config.follow_redirects !== false) {
       response.resume()
-      if (redirects >= REDIRECTS_MAX) throw new SightlineError('unavailable', `cannot get ${url.href}: more than ${REDIRECTS_MAX} redirects`)
+      if (redirects >= REDIRECTS_MAX)
+        throw new SightlineError('unavailable', `cannot get ${url.href}: more than ${REDIRECTS_MAX} redirects`)
       return exchange(new URL(location, url), host, request, signal, redirects + 1)
     }
     const raw = await readBody(response, request.bodyBytesMax)
@@ -68,7 +69,10 @@ export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpCl
         const first = new URL(url)
         return await exchange(first, first.host, request, signal, 0)
       } catch (error) {
-        if (deadline.aborted) throw new SightlineError('timeout', `cannot get ${url}: context deadline exceeded after ${request.timeoutMs} ms`, { cause: error })
+        if (deadline.aborted)
+          throw new SightlineError('timeout', `cannot get ${url}: context deadline exceeded after ${request.timeoutMs} ms`, {
+            cause: error,
+          })
         if (error instanceof SightlineError) throw error
         if (signal.aborted) throw new SightlineError('canceled', `cannot get ${url}: canceled`, { cause: error })
         throw new SightlineError('unavailable', `cannot get ${url}: ${causeOf(error)}`, { cause: error })

@@ -1,0 +1,148 @@
+/**
+ * The query program: journal to shards, and the APIs over them. `main.ts` builds one and connects it; there is no other logic about how
+ * the parts of `query/` fit together.
+ */
+import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
+import type { FastifyPluginAsync } from 'fastify'
+import type { Config, TenantLimits } from '../lib/config/index.ts'
+import type { Journal } from '../lib/journal/index.ts'
+import { formatDuration } from '../lib/model/index.ts'
+import type { Clock } from '../lib/runtime/clock.ts'
+import { messageOf, type SightlineError } from '../lib/runtime/errors.ts'
+import { counter, type Log } from '../lib/telemetry/index.ts'
+import { QueryGate } from './api/gate.ts'
+import { prometheusApi, type TargetView } from './api/prometheus/index.ts'
+import { cutoffsOf, Ingest, nextKeptShare, volumeUse } from './ingest/index.ts'
+import { createEngine } from './promql/index.ts'
+import { createMetricsReader } from './shard/metrics/index.ts'
+import { Shards } from './shard/index.ts'
+
+export interface QueryOptions {
+  readonly config: () => Config
+  readonly configText: () => string
+  readonly reload: () => { readonly success: boolean; readonly timeMs: number }
+  readonly dataDir: string
+  readonly journal: Journal
+  readonly producer: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly build: { readonly version: string; readonly revision: string; readonly startedMs: number }
+  readonly targets: () => readonly TargetView[]
+  readonly droppedTargets: () => readonly Readonly<Record<string, string>>[]
+  readonly scrapePools: () => readonly string[]
+  /** Something that can't go on: a shard's thread died. */
+  readonly onFatal: (error: SightlineError) => void
+}
+
+export interface QueryProgram {
+  readonly ingest: Ingest
+  readonly shards: Shards
+  readonly plugins: readonly { readonly prefix: string; readonly plugin: FastifyPluginAsync }[]
+  /** Replays the journal and starts the housekeeping. */
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+const troubles = counter(
+  'sightline_shard_troubles_total',
+  'Records, checkpoints or compactions of a shard that failed; the log has the cause.',
+)
+const retentionBytes = counter(
+  'sightline_retention_dropped_bytes_total',
+  'Bytes of data that went by retention or because the volume ran low.',
+)
+
+const HOUSEKEEPING_MS = 10_000
+const RETENTION_ROUNDS = 6
+
+export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
+  const { config, dataDir, journal, clock, log } = options
+  const first = config()
+  const shards = await Shards.open(
+    {
+      dir: join(dataDir, 'store'),
+      journal: journal.epoch,
+      partitionCount: journal.partitions.metrics,
+      workers: first.shards.workers > 0 ? first.shards.workers : Math.max(1, availableParallelism() - 1),
+      queueBytesMax: first.shards.queue_size_max,
+      checkpointIntervalMs: first.shards.checkpoint_interval,
+      checkpointBytes: first.shards.checkpoint_size,
+      limits: {
+        seriesMax: first.limits.series_max,
+        futureMaxMs: first.logs.future_max,
+        repeatWindowMs: first.logs.repeat_window,
+        queryBytesMax: first.limits.query_bytes_max,
+      },
+    },
+    {
+      onCheckpoint: (key, offset) => ingest.checkpointed(key, offset),
+      onTrouble: (message, where) => {
+        troubles.inc()
+        log.error({ where, error: message }, 'a shard has trouble')
+      },
+      onDeath: options.onFatal,
+    },
+  )
+  const limitsOf = (tenant: string): TenantLimits => ({ ...config().limits, ...config().tenant_limits[tenant] }) as TenantLimits
+  const ingest = new Ingest({
+    journal,
+    shards,
+    clock,
+    producer: options.producer,
+    bytesPerSecond: (tenant) => limitsOf(tenant).ingest_bytes_per_second,
+  })
+  const gate = new QueryGate((tenant) => limitsOf(tenant).query_concurrency_max)
+  const prometheus = prometheusApi({
+    engine: createEngine({ samplesMax: first.limits.query_samples_max, timeoutMs: first.limits.query_timeout }),
+    readerOf: (tenant) => createMetricsReader(shards, tenant),
+    limitsOf,
+    gate,
+    clock,
+    targets: options.targets,
+    droppedTargets: options.droppedTargets,
+    scrapePools: options.scrapePools,
+    build: { ...options.build, retention: formatDuration(first.retention.metrics) },
+    configText: options.configText,
+    reload: options.reload,
+    replay: () => ingest.progress,
+    onError: (error, where) => log.error({ where, error: messageOf(error) }, 'a request failed'),
+  })
+  let timer: NodeJS.Timeout | undefined
+  return {
+    ingest,
+    shards,
+    plugins: [
+      { prefix: '/', plugin: prometheus },
+      { prefix: '/prometheus', plugin: prometheus },
+    ],
+    async start() {
+      await ingest.replay()
+      timer = startHousekeeping(options, shards)
+    },
+    async close() {
+      clearInterval(timer)
+      await shards.close()
+    },
+  }
+}
+
+/** Deletes journal segments that every cursor has passed, and data past its retention. */
+function startHousekeeping({ config, dataDir, journal, clock, log }: QueryOptions, shards: Shards): NodeJS.Timeout {
+  let round = 0
+  let keptShare = 1
+  const keep = async (): Promise<void> => {
+    await journal.deletePassed()
+    if (round++ % RETENTION_ROUNDS !== 0) return
+    const { metrics, logs, traces, volume_percent_max } = config().retention
+    keptShare = nextKeptShare(keptShare, volumeUse(dataDir), volume_percent_max)
+    if (keptShare < 1) log.warn({ keptShare }, 'the volume runs low: the oldest data goes before its time')
+    const policy = { metricsMs: metrics, logsMs: logs, tracesMs: traces, volumePercentMax: volume_percent_max }
+    retentionBytes.inc(await shards.retain(cutoffsOf(policy, clock.now(), keptShare)))
+  }
+  const timer = setInterval(() => {
+    keep().catch((error: unknown) => log.error({ error: messageOf(error) }, 'housekeeping failed; it is tried again'))
+  }, HOUSEKEEPING_MS)
+  timer.unref()
+  return timer
+}
