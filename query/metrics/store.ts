@@ -139,15 +139,18 @@ export class EmbeddedMetricsStore implements MetricsStore {
   }
 
   labelNames(tenant: string, matchers: readonly Matcher[], startMs: number, endMs: number, limit: number): Task<string[]> {
-    return labelNamesOf(this.#heads.get(tenant), this.#blocksIn(tenant, startMs, endMs), tenant, matchers, startMs, endMs, limit)
+    const blocks = this.#blocksIn(tenant, startMs, endMs)
+    return holding(blocks, labelNamesOf(this.#heads.get(tenant), blocks, tenant, matchers, startMs, endMs, limit))
   }
 
   labelValues(tenant: string, name: string, matchers: readonly Matcher[], startMs: number, endMs: number, limit: number): Task<string[]> {
-    return labelValuesOf(this.#heads.get(tenant), this.#blocksIn(tenant, startMs, endMs), tenant, name, matchers, startMs, endMs, limit)
+    const blocks = this.#blocksIn(tenant, startMs, endMs)
+    return holding(blocks, labelValuesOf(this.#heads.get(tenant), blocks, tenant, name, matchers, startMs, endMs, limit))
   }
 
   series(tenant: string, matchers: readonly Matcher[], startMs: number, endMs: number, limit: number): Task<Labels[]> {
-    return seriesOf(this.#heads.get(tenant), this.#blocksIn(tenant, startMs, endMs), tenant, matchers, startMs, endMs, limit)
+    const blocks = this.#blocksIn(tenant, startMs, endMs)
+    return holding(blocks, seriesOf(this.#heads.get(tenant), blocks, tenant, matchers, startMs, endMs, limit))
   }
 
   *exemplars(tenant: string, selectors: readonly (readonly Matcher[])[], startMs: number, endMs: number): Task<SeriesExemplars[]> {
@@ -345,6 +348,16 @@ export class EmbeddedMetricsStore implements MetricsStore {
     const dropped: Record<string, readonly string[]> = {}
     for (const [name, tenants] of this.#dropped) if (this.#named.has(name)) dropped[name] = [...tenants]
     return { version: 1, nextFile: this.#nextFile, dropped }
+  }
+}
+
+/** Keeps files open while a task reads them. */
+function* holding<T>(files: readonly Held[], task: Task<T>): Task<T> {
+  for (const { file } of files) file.retain()
+  try {
+    return yield* task
+  } finally {
+    for (const { file } of files) file.release()
   }
 }
 
