@@ -56,9 +56,14 @@ export class DurationParser {
     return { ms: Math.round(seconds * 1000), start }
   }
 
-  #expression(least: number, context: string): DurationNode {
-    if (++this.#depth > DEPTH_MAX)
+  #enter(): void {
+    if (++this.#depth > DEPTH_MAX) {
       throw parseError(this.#query, this.#tokens.peek().start, `duration is nested deeper than ${DEPTH_MAX} levels`)
+    }
+  }
+
+  #expression(least: number, context: string): DurationNode {
+    this.#enter()
     let lhs = this.#operand(context, false)
     for (;;) {
       const token = this.#tokens.peek()
@@ -78,8 +83,10 @@ export class DurationParser {
   #operand(context: string, isOffset: boolean): DurationNode {
     const token = this.#tokens.peek()
     if (token.type === 'operator' && (token.id === '+' || token.id === '-')) {
+      this.#enter()
       this.#tokens.next()
       const arg = isOffset ? this.#operand(context, true) : this.#expression(3, context)
+      this.#depth--
       if (token.id === '+') return arg
       return arg.kind === 'number' ? { ...arg, value: -arg.value, start: token.start } : { kind: 'negate', arg }
     }

@@ -22,7 +22,8 @@ interface PlanContext {
   readonly lookbackMs: number
 }
 
-const AGGREGATES = new Set(['sum', 'count', 'min', 'max', 'avg'])
+/** Operations whose partial results can be folded again, any number of times. */
+const AGGREGATES = new Set(['sum', 'count', 'min', 'max'])
 
 export function rangeRequest(expr: Expr, grid: Grid, context: PlanContext): PushdownPlan | undefined {
   if (expr.kind === 'aggregate') {

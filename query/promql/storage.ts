@@ -39,7 +39,7 @@ export interface RangeRequest {
   readonly endMs: number
   readonly stepMs: number
   readonly lookbackMs: number
-  /** Present for `sum`, `count`, `min`, `max`, `avg` over the result. */
+  /** Present for `sum`, `count`, `min`, `max` over the result. */
   readonly aggregate?: { readonly op: string; readonly without: boolean; readonly grouping: readonly string[] }
 }
 
@@ -49,8 +49,6 @@ export interface StepSeries {
   readonly values: Float64Array
   readonly present: Uint8Array
   readonly histograms?: readonly (FloatHistogram | undefined)[]
-  /** In a partial `avg`: how many samples each of `values`, then a sum, is made of. */
-  readonly counts?: Float64Array
 }
 
 export interface RangeResult {

@@ -114,6 +114,7 @@ function quoteCharacter(ch: string): string {
 
 /** Go's `%q` of one character. */
 export function quoteRune(ch: string): string {
+  if (ch === '') return "'\ufffd'"
   if (ch === "'") return "'\\''"
   if (ch === '"') return "'\"'"
   return `'${(NAMED[ch] ?? quoteCharacter(ch)).replace(/^\\"$/, '"')}'`

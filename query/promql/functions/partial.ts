@@ -1,4 +1,4 @@
-/** `sum`, `count`, `min`, `max`, `avg` in two halves: one beside the data, one where the parts meet. */
+/** `sum`, `count`, `min`, `max` in two halves: one beside the data, one where the parts meet. */
 import { METRIC_NAME, labelsKeep, labelsKey, labelsWithout, type Labels } from '../../../lib/model/index.ts'
 import { KahanSum } from '../kahan.ts'
 import type { RangeRequest, StepSeries } from '../storage.ts'
@@ -10,16 +10,15 @@ interface Group {
   readonly values: Float64Array
   readonly present: Uint8Array
   readonly compensation: Float64Array
-  readonly counts: Float64Array
 }
 
-const OPERATIONS = new Set(['sum', 'count', 'min', 'max', 'avg'])
+const OPERATIONS = new Set(['sum', 'count', 'min', 'max'])
 
 /**
- * Series folded by their grouping labels. For `avg` the values are sums and `counts` says of how many.
+ * Series folded by their grouping labels.
  *
  * @param dropName remove the metric name before grouping (`rangeFunctionDropsName`)
- * @returns undefined where the operation is none of the five
+ * @returns undefined where the operation is none of the four
  * Source: Prometheus' aggregations; NaN loses against any number in min and max.
  */
 export function partialAggregate(series: readonly StepSeries[], spec: AggregateSpec, dropName: boolean): StepSeries[] | undefined {
@@ -27,12 +26,9 @@ export function partialAggregate(series: readonly StepSeries[], spec: AggregateS
   return fold(series, spec.op, groupLabelsOf(spec, dropName), spec.op === 'count')
 }
 
-/** Partial results of several holders folded into one answer; `avg` is divided here. */
+/** Partial results of several holders, or of merges of them, folded into one answer. */
 export function mergePartials(parts: readonly (readonly StepSeries[])[], spec: AggregateSpec): StepSeries[] {
-  const op = spec.op === 'count' ? 'sum' : spec.op
-  const merged = fold(parts.flat(), op, (labels) => labels, false)
-  if (spec.op !== 'avg') return merged
-  return merged.map(({ labels, values, present, counts }) => ({ labels, present, values: values.map((value, k) => value / counts![k]!) }))
+  return fold(parts.flat(), spec.op === 'count' ? 'sum' : spec.op, (labels) => labels, false)
 }
 
 function groupLabelsOf(spec: AggregateSpec, dropName: boolean): (labels: Labels) => Labels {
@@ -58,21 +54,18 @@ function fold(series: readonly StepSeries[], op: string, groupLabels: (labels: L
         values: new Float64Array(count),
         present: new Uint8Array(count),
         compensation: new Float64Array(count),
-        counts: new Float64Array(count),
       }
       groups.set(key, group)
     }
     for (let k = 0; k < count; k++) {
       if (one.present[k] === 0) continue
-      group.counts[k]! += one.counts?.[k] ?? 1
       foldOne(group, k, countOnly ? 1 : one.values[k]!, op, kahan)
       group.present[k] = 1
     }
   }
-  return [...groups.values()].map(({ labels, values, present, compensation, counts }) => {
-    const sums = op === 'sum' || op === 'avg' || op === 'count'
-    const out = { labels, present, values: sums ? values.map((value, k) => value + compensation[k]!) : values }
-    return op === 'avg' ? { ...out, counts } : out
+  return [...groups.values()].map(({ labels, values, present, compensation }) => {
+    if (op === 'min' || op === 'max') return { labels, present, values }
+    return { labels, present, values: values.map((value, k) => value + compensation[k]!) }
   })
 }
 
