@@ -79,8 +79,6 @@ export const remarks = {
     warning(`conflicting counter resets during histogram ${operation}`),
   possibleNonCounter: (metric: string) =>
     info(`metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${quote(metric)}`),
-  possibleNonCounterType: (metric: string) =>
-    info(`metric might not be a counter, __type__ label is not set to "counter" or "histogram": ${quote(metric)}`),
   histogramIgnoredMixedRange: (metric: string) =>
     info(named('ignored histograms in a range containing both floats and histograms', metric)),
   histogramIgnoredAggregation: (operation: string) => info(`ignored histogram in ${operation} aggregation`),
