@@ -13,10 +13,10 @@ import {
   type Labels,
 } from '../../lib/model/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
-import type { BinaryExpr, VectorMatching } from './ast.ts'
+import { COMPARISON_OPERATORS, type BinaryExpr, type VectorMatching } from './ast.ts'
 import type { Note } from './annotations.ts'
-import { changesValue, combinePair } from './binary.ts'
-import { ColumnBuilder, mergeDuplicates, withoutName, type Column, type NamePolicy } from './columns.ts'
+import { FLOAT_OPERATORS, changesValue, combinePair } from './binary.ts'
+import { ColumnBuilder, duplicateLabelset, mergeDuplicates, withoutName, type Column, type NamePolicy } from './columns.ts'
 import { quote } from './strings.ts'
 
 /** The labels of a series that decide what it matches. */
@@ -158,14 +158,39 @@ class VectorMatcher {
     )
   }
 
+  /** The usual case at once: one column of floats on each side. False where it isn't that. */
+  #matchPair(many: Side, one: Side): boolean {
+    const { op, returnBool } = this.#expr
+    const apply = FLOAT_OPERATORS[op]
+    const [left, right] = [many.columns[0]!, one.columns[0]!]
+    const single = many.columns.length === 1 && one.columns.length === 1
+    if (!single || apply === undefined || this.#matching.card !== 'one-to-one') return false
+    if (left.histograms !== undefined || right.histograms !== undefined) return false
+    const filters = COMPARISON_OPERATORS.has(op) && !returnBool
+    const target = this.#output(left, right.labels)
+    const { builder } = target
+    for (let k = 0; k < this.#count; k++) {
+      if ((left.present[k]! & right.present[k]!) === 0) continue
+      const result = apply(left.values[k]!, right.values[k]!)
+      if (filters && result === 0) continue
+      if (builder.present[k] === 1) throw duplicateLabelset()
+      builder.set(k, filters ? left.values[k]! : result)
+    }
+    target.dropName ||= left.dropName && !changesValue(op)
+    return true
+  }
+
   #matchGroup(many: Side, one: Side | undefined, fillMany: number | undefined, fillOne: number | undefined): void {
     if (one === undefined && fillOne === undefined) return
+    if (one !== undefined && fillMany === undefined && fillOne === undefined && this.#matchPair(many, one)) return
     const oneAt = one === undefined ? undefined : this.#oneByStep(one)
     const taken = this.#matching.card === 'one-to-one' ? new Uint8Array(this.#count) : undefined
     const seen = new Map<Output, Uint8Array>()
     const targets = new Map<string, Output>()
     const manyPresent = new Uint8Array(this.#count)
     many.columns.forEach((column, m) => {
+      let target: Output | undefined
+      let targetIndex = -1
       for (let k = 0; k < this.#count; k++) {
         if (column.present[k] === 0) continue
         manyPresent[k] = 1
@@ -174,7 +199,10 @@ class VectorMatcher {
         if (match === undefined && fillOne === undefined) continue
         const sample = column.histograms?.[k] ?? column.values[k]!
         const other = match === undefined ? fillOne! : (match.histograms?.[k] ?? match.values[k]!)
-        const target = cached(targets, `${m}/${index}`, () => this.#output(column, match?.labels ?? many.labels))
+        if (target === undefined || index !== targetIndex) {
+          target = cached(targets, `${m}/${index}`, () => this.#output(column, match?.labels ?? many.labels))
+          targetIndex = index
+        }
         this.#write(target, k, sample, other, column.dropName, taken, seen)
       }
     })
@@ -213,7 +241,7 @@ class VectorMatcher {
       if (steps[k] === 1) throw new SightlineError('execution', 'multiple matches for labels: grouping labels must ensure unique matches')
       steps[k] = 1
     }
-    if (target.builder.present[k] === 1) throw new SightlineError('execution', 'vector cannot contain metrics with the same labelset')
+    if (target.builder.present[k] === 1) throw duplicateLabelset()
     target.dropName ||= dropName && !changesValue(op)
     if (typeof result === 'number') target.builder.set(k, result)
     else target.builder.setHistogram(k, result)
