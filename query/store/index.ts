@@ -97,3 +97,5 @@ export interface StoreLimits {
   /** Bytes a query may read into memory at once; storage throws `too_large` beyond it. */
   readonly queryBytesMax: number
 }
+
+export type { LogRows, LogScan, LogScanTask, NanoTime } from './log-rows.ts'
