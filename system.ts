@@ -84,7 +84,13 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     scrapePools: () => collector.scraper.pools(),
     onFatal,
   })
-  const collector = buildCollector({ appender: query.ingest, clock: systemClock, log, tenant: 'default' })
+  const collector = buildCollector({
+    appender: query.ingest,
+    clock: systemClock,
+    log,
+    tenant: 'default',
+    bodyBytesMax: server.body_size_max,
+  })
 
   const web = loadWebConfig(server.web_config_file)
   const selfToken = randomUUID()
@@ -112,7 +118,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     listen: server.listen,
     web,
     authenticator,
-    raw: [],
+    raw: collector.receivers.raw,
     plugins: [
       ...query.plugins,
       {
