@@ -6,4 +6,5 @@
  */
 export { BlockCache } from './cache.ts'
 export { buildFilter, mayContain, mayContainValue } from './filters.ts'
-export { SegmentReader, SegmentWriter, type SectionPlace } from './segment-file.ts'
+export { runToMerge } from './merge-run.ts'
+export { SegmentReader, SegmentWriter, syncFolder, type SectionPlace } from './segment-file.ts'

@@ -118,3 +118,10 @@ export class SegmentReader<Footer> {
     return new SightlineError('corruption', `cannot read segment ${this.path}: ${cause}`)
   }
 }
+
+/** Names of new files in the folder are durable once it returns. */
+export function syncFolder(dir: string): void {
+  const fd = openSync(dir, 'r')
+  fsyncSync(fd)
+  closeSync(fd)
+}

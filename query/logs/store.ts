@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, unlinkSync, openSync, closeSync, fsyncSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Labels, Matcher } from '../../lib/model/index.ts'
 import { decodeLabels, walkStreams } from '../../lib/wire/otlp/logs/index.ts'
-import { BlockCache, mayContain } from '../events/index.ts'
+import { BlockCache, mayContain, runToMerge, syncFolder } from '../events/index.ts'
 import type {
   AppendOutcome,
   CheckpointFiles,
@@ -15,7 +15,7 @@ import type {
 } from '../store/index.ts'
 import { blockMemoryBytes, decodeBlock, type Block } from './block.ts'
 import type { BlockRef, LogSegment } from './block-ref.ts'
-import { mergeBlocks, runToMerge } from './compact.ts'
+import { mergeBlocks } from './compact.ts'
 import type { LogStats, LogStore, StreamVolume } from './log-store.ts'
 import { RequestRows, type Candidate } from './repeats.ts'
 import { scanLogs, type BlockSource } from './scan.ts'
@@ -351,10 +351,4 @@ function replaceBlocks(logs: TenantLogs, old: ReadonlySet<BlockRef>, fresh: read
 function shareInside({ minMs, maxMs }: BlockRef, startMs: number, endMs: number): number {
   if (minMs >= startMs && maxMs <= endMs) return 1
   return (Math.min(maxMs, endMs) - Math.max(minMs, startMs) + 1) / (maxMs - minMs + 1)
-}
-
-function syncFolder(dir: string): void {
-  const fd = openSync(dir, 'r')
-  fsyncSync(fd)
-  closeSync(fd)
 }

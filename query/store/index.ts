@@ -99,3 +99,4 @@ export interface StoreLimits {
 }
 
 export type { LogRows, LogScan, LogScanTask, NanoTime } from './log-rows.ts'
+export type { SpanView, TraceConditions, TraceScan, TraceScanTask, TraceView } from './trace-rows.ts'

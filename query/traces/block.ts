@@ -1,0 +1,244 @@
+/**
+ * A block of spans in columns: what searches look at first lies in typed arrays, the span itself stays its own protobuf bytes.
+ *
+ * Names, services and wrappers (what surrounds a span: its resource and scope) are dictionaries of the block. `spanBytes` holds the spans one after
+ * another. Encoded: a JSON head with the dictionaries, then the columns, the wrappers and the span bytes.
+ */
+import { SightlineError } from '../../lib/runtime/errors.ts'
+import type { SpanFields } from '../../lib/wire/otlp/traces/index.ts'
+
+export const BLOCK_BYTES = 1024 * 1024
+export const BLOCK_ROWS = 8192
+
+export interface Wrapper {
+  readonly resource: Uint8Array
+  readonly scope: Uint8Array
+  readonly service: string
+}
+
+export interface SpanBlock {
+  readonly count: number
+  /** 16 bytes a row. */
+  readonly traceIds: Uint8Array
+  /** 8 bytes a row. */
+  readonly spanIds: Uint8Array
+  readonly parentIds: Uint8Array
+  readonly startMs: Float64Array
+  readonly startSubNs: Uint32Array
+  readonly durationNs: Float64Array
+  readonly kind: Uint8Array
+  readonly statusCode: Uint8Array
+  readonly nameOf: Uint32Array
+  readonly wrapperOf: Uint32Array
+  /** count + 1 entries. */
+  readonly spanStart: Uint32Array
+  readonly spanBytes: Uint8Array
+  readonly names: readonly string[]
+  readonly wrappers: readonly Wrapper[]
+}
+
+/** 32 bits of a trace id, for the table of which blocks hold it. */
+export function traceHash(bytes: Uint8Array, at = 0): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < 16; i++) hash = Math.imul(hash ^ bytes[at + i]!, 0x01000193)
+  return hash >>> 0
+}
+
+export function blockMemoryBytes(block: SpanBlock): number {
+  const wrappers = block.wrappers.reduce((sum, { resource, scope }) => sum + resource.length + scope.length + 100, 0)
+  return block.spanBytes.length + block.count * 66 + wrappers + block.names.length * 60
+}
+
+export class SpanBlockBuilder {
+  readonly #rows: { fields: SpanFields; wrapper: number; name: number; ids: Uint8Array }[] = []
+  readonly #spans: Uint8Array[] = []
+  readonly #names = new Map<string, number>()
+  readonly #wrappers: Wrapper[] = []
+  readonly #wrapperIds = new Map<string, number>()
+  #bytes = 0
+  #view: SpanBlock | undefined
+  minMs = Infinity
+  maxMs = -Infinity
+
+  get count(): number {
+    return this.#rows.length
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get isFull(): boolean {
+    return this.#rows.length >= BLOCK_ROWS || this.#bytes >= BLOCK_BYTES
+  }
+
+  /** The number of a wrapper in this block. */
+  wrapper(wrapper: Wrapper): number {
+    const key = `${latin1(wrapper.resource)}\n${latin1(wrapper.scope)}`
+    let id = this.#wrapperIds.get(key)
+    if (id === undefined) {
+      id = this.#wrappers.length
+      this.#wrappers.push(wrapper)
+      this.#wrapperIds.set(key, id)
+    }
+    return id
+  }
+
+  /** Copies the span. `fields` are of `bytes`. */
+  add(fields: SpanFields, wrapper: number, bytes: Uint8Array, from: number, to: number, name: string): void {
+    const ids = new Uint8Array(32)
+    ids.set(bytes.subarray(fields.traceIdAt, fields.traceIdAt + 16))
+    ids.set(bytes.subarray(fields.spanIdAt, fields.spanIdAt + 8), 16)
+    if (fields.parentIdAt !== -1) ids.set(bytes.subarray(fields.parentIdAt, fields.parentIdAt + 8), 24)
+    let nameId = this.#names.get(name)
+    if (nameId === undefined) this.#names.set(name, (nameId = this.#names.size))
+    this.#rows.push({ fields: { ...fields }, wrapper, name: nameId, ids })
+    this.#spans.push(bytes.slice(from, to))
+    this.#bytes += to - from
+    this.minMs = Math.min(this.minMs, fields.startMs)
+    this.maxMs = Math.max(this.maxMs, fields.startMs)
+    this.#view = undefined
+  }
+
+  /** True where the row is the span that `fields` of `bytes` describe: same trace, span and start. */
+  isSame(row: number, fields: SpanFields, bytes: Uint8Array): boolean {
+    const { ids, fields: known } = this.#rows[row]!
+    if (known.startMs !== fields.startMs || known.startSubNs !== fields.startSubNs) return false
+    for (let i = 0; i < 16; i++) if (ids[i] !== bytes[fields.traceIdAt + i]) return false
+    for (let i = 0; i < 8; i++) if (ids[16 + i] !== bytes[fields.spanIdAt + i]) return false
+    return true
+  }
+
+  /** The rows so far, in columns; made once until the next row. */
+  block(): SpanBlock {
+    this.#view ??= this.#columns()
+    return this.#view
+  }
+
+  #columns(): SpanBlock {
+    const count = this.#rows.length
+    const block = {
+      count,
+      traceIds: new Uint8Array(count * 16),
+      spanIds: new Uint8Array(count * 8),
+      parentIds: new Uint8Array(count * 8),
+      startMs: new Float64Array(count),
+      startSubNs: new Uint32Array(count),
+      durationNs: new Float64Array(count),
+      kind: new Uint8Array(count),
+      statusCode: new Uint8Array(count),
+      nameOf: new Uint32Array(count),
+      wrapperOf: new Uint32Array(count),
+      spanStart: new Uint32Array(count + 1),
+      spanBytes: new Uint8Array(Buffer.concat(this.#spans)),
+      names: [...this.#names.keys()],
+      wrappers: [...this.#wrappers],
+    }
+    for (const [i, { fields, wrapper, name, ids }] of this.#rows.entries()) {
+      block.traceIds.set(ids.subarray(0, 16), i * 16)
+      block.spanIds.set(ids.subarray(16, 24), i * 8)
+      block.parentIds.set(ids.subarray(24, 32), i * 8)
+      block.startMs[i] = fields.startMs
+      block.startSubNs[i] = fields.startSubNs
+      block.durationNs[i] = fields.durationNs
+      block.kind[i] = fields.kind
+      block.statusCode[i] = fields.statusCode
+      block.nameOf[i] = name
+      block.wrapperOf[i] = wrapper
+      block.spanStart[i + 1] = block.spanStart[i]! + this.#spans[i]!.length
+    }
+    return block
+  }
+}
+
+interface BlockHead {
+  readonly count: number
+  readonly names: readonly string[]
+  /** [resource bytes, scope bytes, service] each. */
+  readonly wrappers: readonly (readonly [number, number, string])[]
+}
+
+/** The columns in the order they are laid out; all but the last have a fixed width a row. */
+function columnsOf(block: SpanBlock): Uint8Array[] {
+  const bytesOf = (array: Float64Array | Uint32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+  return [
+    bytesOf(block.startMs),
+    bytesOf(block.durationNs),
+    bytesOf(block.startSubNs),
+    bytesOf(block.nameOf),
+    bytesOf(block.wrapperOf),
+    bytesOf(block.spanStart),
+    block.traceIds,
+    block.spanIds,
+    block.parentIds,
+    block.kind,
+    block.statusCode,
+  ]
+}
+
+export function encodeBlock(block: SpanBlock): Buffer {
+  const head: BlockHead = {
+    count: block.count,
+    names: block.names,
+    wrappers: block.wrappers.map(({ resource, scope, service }) => [resource.length, scope.length, service] as const),
+  }
+  const json = Buffer.from(JSON.stringify(head))
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(json.length)
+  const wrappers = block.wrappers.flatMap(({ resource, scope }) => [resource, scope])
+  return Buffer.concat([length, json, ...columnsOf(block), ...wrappers, block.spanBytes])
+}
+
+/** Errors: corruption where lengths don't fit. */
+export function decodeBlock(raw: Buffer): SpanBlock {
+  let at = 4 + raw.readUInt32LE(0)
+  const { count, names, wrappers } = JSON.parse(raw.toString('utf8', 4, at)) as BlockHead
+  const take = (bytes: number): Buffer => {
+    if (at + bytes > raw.length)
+      throw new SightlineError('corruption', `cannot decode span block: ${raw.length} bytes do not hold ${count} spans`)
+    at += bytes
+    return raw.subarray(at - bytes, at)
+  }
+  // Copies into memory of their own: typed arrays need their alignment.
+  const doubles = (): Float64Array => new Float64Array(new Uint8Array(take(count * 8)).buffer)
+  const ints = (n: number): Uint32Array => new Uint32Array(new Uint8Array(take(n * 4)).buffer)
+  const startMs = doubles()
+  const durationNs = doubles()
+  const startSubNs = ints(count)
+  const nameOf = ints(count)
+  const wrapperOf = ints(count)
+  const spanStart = ints(count + 1)
+  const [traceIds, spanIds, parentIds, kind, statusCode] = [take(count * 16), take(count * 8), take(count * 8), take(count), take(count)]
+  const decoded = wrappers.map(([resource, scope, service]) => ({ resource: take(resource), scope: take(scope), service }))
+  const spanBytes = raw.subarray(at)
+  return {
+    count,
+    traceIds,
+    spanIds,
+    parentIds,
+    startMs,
+    startSubNs,
+    durationNs,
+    kind,
+    statusCode,
+    nameOf,
+    wrapperOf,
+    spanStart,
+    spanBytes,
+    names,
+    wrappers: decoded,
+  }
+}
+
+/** Everything a needle may lie in: attributes are in the spans' and the wrappers' bytes. */
+export function filterBytes(block: SpanBlock): Uint8Array {
+  return Buffer.concat([...block.wrappers.flatMap(({ resource, scope }) => [resource, scope]), block.spanBytes])
+}
+
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+}
+
+export function hex(bytes: Uint8Array, from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('hex')
+}
