@@ -84,12 +84,14 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     scrapePools: () => collector.scraper.pools(),
     onFatal,
   })
-  const collector = buildCollector({
+  const collector = await buildCollector({
     appender: query.ingest,
     clock: systemClock,
     log,
     tenant: 'default',
     bodyBytesMax: server.body_size_max,
+    journal,
+    positionsPath: join(dataDir, 'positions.json'),
   })
 
   const web = loadWebConfig(server.web_config_file)
