@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs'
+import { kindOf } from '../../runtime/errors.ts'
 
 /**
  * OTLP as protobufjs reads it: the independent oracle of this folder's tests. Only tests import this file.
@@ -44,7 +45,14 @@ const ROOT = protobuf.parse(SOURCE).root
 
 /** A message as plain data: 64-bit integers as decimal text, bytes as hex. */
 export interface Plain {
-  readonly [key: string]: Plain & string & number & Plain[]
+  readonly [key: string]: PlainMember
+}
+
+/** A member is read as whatever the test expects it to be: text, or a list, or a message. */
+export type PlainMember = Plain & string & PlainList
+export interface PlainList {
+  readonly [index: number]: Plain
+  [Symbol.iterator](): ArrayIterator<Plain>
 }
 
 /** Bytes of a message given as plain data (camelCase keys). */
@@ -70,3 +78,13 @@ function hexed(value: unknown, key = ''): unknown {
 }
 
 export const text = (key: string, value: string): object => ({ key, value: { stringValue: value } })
+
+/** The kind of what `run` throws; undefined where it returns. */
+export function kindThrownBy(run: () => unknown): string | undefined {
+  try {
+    run()
+    return undefined
+  } catch (error) {
+    return kindOf(error)
+  }
+}

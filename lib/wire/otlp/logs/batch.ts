@@ -127,7 +127,8 @@ export class LogBatchBuilder {
     metadata: Labels,
   ): string | undefined {
     const streamLevel = stream === undefined ? levelIn(labels) : stream.level
-    const level = labelValue(metadata, DETECTED_LEVEL) || (streamLevel ?? levelIn(metadata) ?? levelBySeverity(metadata) ?? detectLevel(line))
+    const level =
+      labelValue(metadata, DETECTED_LEVEL) || (streamLevel ?? levelIn(metadata) ?? levelBySeverity(metadata) ?? detectLevel(line))
     const record = this.#record
     record.reset()
     record.nano(1, timeMs, subNs)

@@ -102,7 +102,8 @@ function readScope(bytes: Uint8Array, from: number, to: number, out: string[]): 
       if (scope.field === 1 && scope.isBytes) out.push('scope_name', scope.text())
       else if (scope.field === 2 && scope.isBytes) out.push('scope_version', scope.text())
       else if (scope.field === 3 && scope.isBytes) flattenAttribute(bytes, scope.start, scope.stop, out)
-      else if (scope.field === 4 && scope.wire === WIRE_VARINT && scope.low !== 0) out.push('scope_dropped_attributes_count', String(scope.low))
+      else if (scope.field === 4 && scope.wire === WIRE_VARINT && scope.low !== 0)
+        out.push('scope_dropped_attributes_count', String(scope.low))
     }
   }
 }
@@ -151,7 +152,8 @@ function readDetail(record: ProtoReader, pairs: string[]): void {
     else if (field === TRACE_ID) pairs.push('trace_id', hexOf(record))
     else if (field === SPAN_ID) pairs.push('span_id', hexOf(record))
   } else if (field === SEVERITY_NUMBER && wire === WIRE_VARINT && record.low !== 0) pairs.push('severity_number', String(record.low))
-  else if (field === DROPPED_ATTRIBUTES && wire === WIRE_VARINT && record.low !== 0) pairs.push('dropped_attributes_count', String(record.low))
+  else if (field === DROPPED_ATTRIBUTES && wire === WIRE_VARINT && record.low !== 0)
+    pairs.push('dropped_attributes_count', String(record.low))
   else if (field === FLAGS && wire === WIRE_FIXED32 && record.low !== 0) pairs.push('flags', String(record.low))
 }
 

@@ -102,7 +102,7 @@ class Splitter {
 
   finish(): TraceBatch[] {
     this.#flush()
-    for (const partition of [...this.#open.keys()]) this.#seal(partition)
+    for (const partition of this.#open.keys()) this.#seal(partition)
     return this.#done
   }
 
