@@ -1,11 +1,13 @@
 /** The collector program: what it reads, appended through the `Appender` it is given. */
 import { createReceivers, type Receivers } from './receive/index.ts'
 import { createScraper, type Scraper } from './scrape/index.ts'
+import { Positions, Tailer, type PositionJournal, type TailStatus } from './tail/index.ts'
 import type { Config } from '../lib/config/index.ts'
 import { labelsOf, type Labels } from '../lib/model/index.ts'
 import { createRowsAppender, type Appender } from '../lib/producer/index.ts'
 import type { Clock } from '../lib/runtime/clock.ts'
-import type { Log } from '../lib/telemetry/index.ts'
+import { messageOf } from '../lib/runtime/errors.ts'
+import { gauge, type Log } from '../lib/telemetry/index.ts'
 
 export interface CollectorOptions {
   readonly appender: Appender
@@ -14,13 +16,20 @@ export interface CollectorOptions {
   readonly tenant: string
   /** Largest body a receiver takes, decompressed. */
   readonly bodyBytesMax: number
+  /** Where positions of tailed files are found again, and the file that spares reading it from its start. */
+  readonly journal: PositionJournal
+  readonly positionsPath: string
 }
+
+/** Positions are saved this often; until then the journal keeps what a start would read. */
+const SAVE_POSITIONS_MS = 5000
 
 export interface CollectorProgram {
   readonly scraper: Scraper
   readonly receivers: Receivers
   /** Starts, or goes over to another configuration. Errors: bad_data; then nothing changed. */
   apply(config: Config): Promise<void>
+  tails(): readonly TailStatus[]
   stop(): Promise<void>
 }
 
@@ -29,19 +38,63 @@ export function externalLabelsOf(config: Config): Labels {
   return labelsOf({ ...(config.cluster === undefined ? {} : { cluster: config.cluster }), ...config.global.external_labels })
 }
 
-export function buildCollector({ appender, clock, log, tenant, bodyBytesMax }: CollectorOptions): CollectorProgram {
+export async function buildCollector({
+  appender,
+  clock,
+  log,
+  tenant,
+  bodyBytesMax,
+  journal,
+  positionsPath,
+}: CollectorOptions): Promise<CollectorProgram> {
   const scraper = createScraper()
   const rows = createRowsAppender(appender, clock)
   let externalLabels: Labels = []
   const receivers = createReceivers({ appender, rows, externalLabels: () => externalLabels, clock, bodyBytesMax })
+  const positions = await Positions.open(positionsPath, journal)
+  let tailers = new Map<string, { text: string; tailer: Tailer }>()
+  gauge('sightline_tail_lag_bytes', 'Bytes of log files that are not in the journal yet.', ['source'], function () {
+    for (const { source, lagBytes } of tails()) this.set({ source }, lagBytes)
+  })
+  const tails = (): TailStatus[] => [...tailers.values()].map(({ tailer }) => tailer.status())
+  const save = setInterval(() => {
+    positions
+      .save(clock.now())
+      .catch((error: unknown) => log.error({ error: messageOf(error) }, 'cannot save positions; the journal has them'))
+  }, SAVE_POSITIONS_MS)
+  save.unref()
+
+  const applyTails = async (config: Config, labels: Labels): Promise<void> => {
+    const next = new Map<string, { text: string; tailer: Tailer }>()
+    const fresh: Tailer[] = []
+    for (const tail of config.tail) {
+      const text = JSON.stringify([tail, labels])
+      const running = tailers.get(tail.name)
+      const tailer =
+        running?.text === text ? running.tailer : new Tailer({ config: tail, externalLabels: labels, appender, positions, clock, log })
+      if (tailer !== running?.tailer) fresh.push(tailer)
+      next.set(tail.name, { text, tailer })
+    }
+    const gone = [...tailers.values()].filter(({ tailer }) => ![...next.values()].some((one) => one.tailer === tailer))
+    tailers = next
+    await Promise.all(gone.map(({ tailer }) => tailer.stop()))
+    for (const tailer of fresh) tailer.start()
+  }
+
   return {
     scraper,
     receivers,
+    tails,
     async apply(config) {
       const labels = externalLabelsOf(config)
       await scraper.apply(config.global, config.scrape_configs, { tenant, externalLabels: labels, appender: rows, clock, log })
+      await applyTails(config, labels)
       externalLabels = labels
     },
-    stop: () => scraper.stop(),
+    async stop() {
+      clearInterval(save)
+      await Promise.all([scraper.stop(), ...[...tailers.values()].map(({ tailer }) => tailer.stop())])
+      await positions.save(clock.now())
+    },
   }
 }
