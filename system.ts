@@ -8,6 +8,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { StartArgs } from './cli/index.ts'
 import { buildCollector, externalLabelsOf } from './collector/program.ts'
+import type { Listeners } from './collector/receive/index.ts'
 import {
   listenAddress,
   loadConfig,
@@ -116,6 +117,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
       throw error
     }
   }
+  const onError = (error: unknown, where: string): void => log.error({ where, error: messageOf(error) }, 'a request failed')
   const http: HttpServer = await startHttpServer({
     listen: server.listen,
     web,
@@ -130,7 +132,16 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     ],
     bodyBytesMax: server.body_size_max,
     requestsMax: server.requests_max,
-    onError: (error, where) => log.error({ where, error: messageOf(error) }, 'a request failed'),
+    onError,
+  })
+  const listeners = await collector.receivers.startListeners({
+    grpc: server.otlp_grpc,
+    http: server.otlp_http,
+    web,
+    authenticator,
+    bodyBytesMax: server.body_size_max,
+    requestsMax: server.requests_max,
+    onError,
   })
 
   waiting = 'replay'
@@ -142,10 +153,11 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
 
   return {
     url: http.url,
-    banner: bannerOf(http.url, dataDir),
+    banner: bannerOf(http.url, listeners, dataDir),
     reload,
     async stop() {
       waiting = 'collectors'
+      await listeners.close()
       await collector.stop()
       await http.close()
       await query.close()
@@ -201,12 +213,14 @@ function describe(waiting: Waiting, { doneRecords, totalRecords }: ReplayProgres
   return waiting === '' ? '' : `waiting for ${waiting}`
 }
 
-function bannerOf(url: string, dataDir: string): string {
+function bannerOf(url: string, otlp: Listeners, dataDir: string): string {
   return `Sightline is ready: ${url}
   Prometheus datasource    ${url}
   Loki datasource          ${url}
   Tempo datasource         ${url}/tempo
   Jaeger datasource        ${url}/jaeger
+  OTLP gRPC, HTTP          ${otlp.grpcUrl}  ${otlp.httpUrl}
+  remote write             ${url}/api/v1/write
   data                     ${dataDir}
 `
 }

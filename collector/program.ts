@@ -6,7 +6,7 @@ import type { Config } from '../lib/config/index.ts'
 import { labelsOf, type Labels } from '../lib/model/index.ts'
 import { createRowsAppender, type Appender } from '../lib/producer/index.ts'
 import type { Clock } from '../lib/runtime/clock.ts'
-import { messageOf } from '../lib/runtime/errors.ts'
+import { messageOf, SightlineError } from '../lib/runtime/errors.ts'
 import { gauge, type Log } from '../lib/telemetry/index.ts'
 
 export interface CollectorOptions {
@@ -49,8 +49,12 @@ export async function buildCollector({
 }: CollectorOptions): Promise<CollectorProgram> {
   const scraper = createScraper()
   const rows = createRowsAppender(appender, clock)
-  let externalLabels: Labels = []
-  const receivers = createReceivers({ appender, rows, externalLabels: () => externalLabels, clock, bodyBytesMax })
+  let externalLabels: Labels | undefined
+  const labelsOrWait = (): Labels => {
+    if (externalLabels !== undefined) return externalLabels
+    throw new SightlineError('unavailable', 'cannot take data yet: the process is starting', { retryAfterMs: 1000 })
+  }
+  const receivers = createReceivers({ appender, rows, externalLabels: labelsOrWait, clock, bodyBytesMax })
   const positions = await Positions.open(positionsPath, journal)
   let tailers = new Map<string, { text: string; tailer: Tailer }>()
   gauge('sightline_tail_lag_bytes', 'Bytes of log files that are not in the journal yet.', ['source'], function () {

@@ -6,15 +6,28 @@
  */
 import type { RawRoute } from '../../lib/http/index.ts'
 import type { Destination } from './destination.ts'
+import { startListeners, type ListenerOptions, type Listeners } from './listeners.ts'
+import { createOtlpExport } from './otlp-export.ts'
+import { otlpHttpRoutes } from './otlp-http.ts'
 import { remoteWriteRoutes } from './remote-write.ts'
 
 export type { Destination } from './destination.ts'
+export type { ListenerOptions, Listeners } from './listeners.ts'
+
+/** The specification's paths, Loki's and Prometheus'. */
+const OTLP_PREFIXES = ['', '/otlp', '/api/v1/otlp']
 
 export interface Receivers {
   /** Routes of the main server. */
   readonly raw: readonly RawRoute[]
+  /** OTLP over gRPC and HTTP on ports of their own. Errors: unavailable where an address is taken. */
+  startListeners(options: ListenerOptions): Promise<Listeners>
 }
 
 export function createReceivers(to: Destination): Receivers {
-  return { raw: [...remoteWriteRoutes(to)] }
+  const run = createOtlpExport(to)
+  return {
+    raw: [...remoteWriteRoutes(to), ...otlpHttpRoutes(OTLP_PREFIXES, run)],
+    startListeners: (options) => startListeners(run, OTLP_PREFIXES, options),
+  }
 }
