@@ -7,6 +7,7 @@
 import type { RawRoute } from '../../lib/http/index.ts'
 import type { Destination } from './destination.ts'
 import { startListeners, type ListenerOptions, type Listeners } from './listeners.ts'
+import { lokiPushRoutes } from './loki-push.ts'
 import { createOtlpExport } from './otlp-export.ts'
 import { otlpHttpRoutes } from './otlp-http.ts'
 import { remoteWriteRoutes } from './remote-write.ts'
@@ -27,7 +28,7 @@ export interface Receivers {
 export function createReceivers(to: Destination): Receivers {
   const run = createOtlpExport(to)
   return {
-    raw: [...remoteWriteRoutes(to), ...otlpHttpRoutes(OTLP_PREFIXES, run)],
+    raw: [...remoteWriteRoutes(to), ...lokiPushRoutes(to), ...otlpHttpRoutes(OTLP_PREFIXES, run)],
     startListeners: (options) => startListeners(run, OTLP_PREFIXES, options),
   }
 }
