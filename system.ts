@@ -107,7 +107,9 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
   const reload = async (): Promise<void> => {
     try {
       const next = loadWithFlags(args)
+      const applyRules = query.rules.prepare(next.config, http.url)
       await collector.apply(withSelf(next.config, http, selfToken))
+      await applyRules()
       loaded = next
       reloaded = { success: true, timeMs: Date.now() }
       log.info({ path: next.path }, 'configuration reloaded')
@@ -144,8 +146,11 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     onError,
   })
 
+  const applyRules = query.rules.prepare(loaded.config, http.url)
   waiting = 'replay'
   await query.start()
+  await applyRules()
+  query.rules.start()
   waiting = 'collectors'
   await collector.apply(withSelf(loaded.config, http, selfToken))
   waiting = ''

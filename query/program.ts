@@ -15,6 +15,7 @@ import { QueryGate } from './api/gate.ts'
 import { prometheusApi, type TargetView } from './api/prometheus/index.ts'
 import { cutoffsOf, Ingest, nextKeptShare, volumeUse } from './ingest/index.ts'
 import { createEngine } from './promql/index.ts'
+import { buildRules, type RulesProgram } from './rules-program.ts'
 import { createMetricsReader } from './shard/metrics/index.ts'
 import { Shards } from './shard/index.ts'
 
@@ -38,6 +39,7 @@ export interface QueryOptions {
 export interface QueryProgram {
   readonly ingest: Ingest
   readonly shards: Shards
+  readonly rules: RulesProgram
   readonly plugins: readonly { readonly prefix: string; readonly plugin: FastifyPluginAsync }[]
   /** Replays the journal and starts the housekeeping. */
   start(): Promise<void>
@@ -93,8 +95,12 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     bytesPerSecond: (tenant) => limitsOf(tenant).ingest_bytes_per_second,
   })
   const gate = new QueryGate((tenant) => limitsOf(tenant).query_concurrency_max)
+  const engine = createEngine({ samplesMax: first.limits.query_samples_max, timeoutMs: first.limits.query_timeout })
+  const queryable = createMetricsReader(shards, 'default').queryable
+  const rules = buildRules({ engine, queryable, ingest, journal, clock, log })
   const prometheus = prometheusApi({
-    engine: createEngine({ samplesMax: first.limits.query_samples_max, timeoutMs: first.limits.query_timeout }),
+    engine,
+    rules: rules.view,
     readerOf: (tenant) => createMetricsReader(shards, tenant),
     limitsOf,
     gate,
@@ -112,6 +118,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
   return {
     ingest,
     shards,
+    rules,
     plugins: [
       { prefix: '/', plugin: prometheus },
       { prefix: '/prometheus', plugin: prometheus },

@@ -68,7 +68,7 @@ function formatVerb(verb: string, value: unknown, flags: string, digits: number 
   const plus = (text: string): string => (flags.includes('+') && !/^[+-]/.test(text) ? `+${text}` : text)
   if (verb === 'v')
     return typeof value === 'number' ? plus(digits === undefined ? formatNumber(value) : general(value, digits)) : formatValue(value)
-  if (verb === 's') return digits === undefined ? formatValue(value) : [...formatValue(value)].slice(0, digits).join('')
+  if (verb === 's') return digits === undefined ? formatValue(value) : Array.from(formatValue(value)).slice(0, digits).join('')
   if (verb === 'q') return JSON.stringify(formatValue(value))
   if (verb === 't' && typeof value === 'boolean') return String(value)
   if ((verb === 'x' || verb === 'X') && typeof value === 'string') return cased(verb, Buffer.from(value).toString('hex'))

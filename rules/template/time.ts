@@ -1,6 +1,11 @@
 /** Times in templates: the methods of Go's `time.Time` that alert templates use. Everything is UTC. */
 import { SightlineError } from '../../lib/runtime/errors.ts'
 
+function text(value: unknown): string {
+  if (typeof value === 'string') return value
+  throw new SightlineError('bad_data', 'Format takes a layout')
+}
+
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December']
 const LAYOUT = /January|Jan|Monday|Mon|2006|MST|Z07:00|-07:00|-0700|15|03|3|04|4|05|5|01|1|02|_2|2|06|PM|pm|\.0+|\.9+/g
@@ -15,7 +20,7 @@ export function timeMethod(time: Date, name: string, args: readonly unknown[]): 
     case 'IsZero':
       return time.getTime() === 0
     case 'Format':
-      return formatLayout(time, String(args[0] ?? ''))
+      return formatLayout(time, text(args[0]))
     case 'String':
       return formatLayout(time, '2006-01-02 15:04:05 +0000 UTC')
     default:

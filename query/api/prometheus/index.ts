@@ -10,8 +10,10 @@ import type { Clock } from '../../../lib/runtime/clock.ts'
 import type { Engine } from '../../promql/index.ts'
 import type { MetricsReader } from '../../shard/metrics/index.ts'
 import type { QueryGate } from '../gate.ts'
+import type { RulesView } from '../../rules-program.ts'
 import { useErrorEnvelope } from './envelope.ts'
 import { queryRoutes } from './query-routes.ts'
+import { rulesRoutes } from './rules-routes.ts'
 import { seriesRoutes } from './series-routes.ts'
 import { statusRoutes } from './status-routes.ts'
 
@@ -42,6 +44,8 @@ export interface PrometheusApiDeps {
   readonly configText: () => string
   readonly reload: () => { readonly success: boolean; readonly timeMs: number }
   readonly replay: () => { readonly totalRecords: number; readonly doneRecords: number }
+  /** Absent where no rules run. */
+  readonly rules?: RulesView
   readonly onError: (error: unknown, where: string) => void
 }
 
@@ -50,6 +54,7 @@ export function prometheusApi(deps: PrometheusApiDeps): FastifyPluginAsync {
     useErrorEnvelope(app, deps.onError)
     queryRoutes(app, deps)
     seriesRoutes(app, deps)
+    rulesRoutes(app, deps)
     statusRoutes(app, deps)
   }
 }
