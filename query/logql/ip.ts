@@ -66,7 +66,7 @@ function addressOf(text: string): string | undefined {
       .map(Number) as [number, number, number, number]
     body = `${body.slice(0, lastColon + 1)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
   }
-  const [head = '', tail] = body.split('::') as [string, string | undefined]
+  const [head, tail] = body.split('::') as [string, string | undefined]
   const left = head === '' ? [] : head.split(':')
   const right = tail === undefined || tail === '' ? [] : tail.split(':')
   const groups = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => '0'), ...right]

@@ -124,14 +124,23 @@ function isScalar(byte: number): boolean {
 
 function unescaped(body: string): string | undefined {
   try {
-    return (
-      JSON.parse(`"${body.replaceAll(/[\u0000-\u001f]/g, (ch) => `\\u${ch.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`) as string
-    )
-      .toWellFormed()
-      .replaceAll('\ufffd', '')
+    return (JSON.parse(`"${escapeControls(body)}"`) as string).toWellFormed().replaceAll('\ufffd', '')
   } catch {
     return undefined
   }
+}
+
+/** A raw tab or line break in a string is taken as it is. */
+function escapeControls(body: string): string {
+  let out = ''
+  let from = 0
+  for (let i = 0; i < body.length; i++) {
+    const code = body.charCodeAt(i)
+    if (code >= 32) continue
+    out += `${body.slice(from, i)}\\u${code.toString(16).padStart(4, '0')}`
+    from = i + 1
+  }
+  return from === 0 ? body : out + body.slice(from)
 }
 
 export function jsonStage(): LineStage {

@@ -49,7 +49,7 @@ function repeated(text: string, count: number): string {
 }
 
 function aligned(count: Value, value: Value, side: 'left' | 'right'): string {
-  const chars = [...toText(value)]
+  const chars = Array.from(toText(value))
   const width = Math.max(0, toInt(count))
   if (width > OUTPUT_LENGTH_MAX) throw tooLong()
   if (chars.length >= width) return (side === 'left' ? chars.slice(0, width) : chars.slice(chars.length - width)).join('')

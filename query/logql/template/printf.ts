@@ -66,7 +66,7 @@ function verbText(verb: string, flags: string, digits: number | undefined, value
     case 's':
     case 'v': {
       const text = show(value)
-      return digits === undefined ? text : [...text].slice(0, digits).join('')
+      return digits === undefined ? text : Array.from(text).slice(0, digits).join('')
     }
     case 'T':
       return typeName(value)
