@@ -46,9 +46,9 @@ class Gathered implements PushVisitor {
     this.#builder = new LogBatchBuilder({ partitionOf: (labels) => logsPartition(tenant, labels, count) })
   }
 
-  stream(own: Labels): boolean {
+  stream(own: Labels, entries: number): boolean {
     if (own.length === 0) {
-      this.refused('invalid_labels', 'error at least one label pair is required per stream', 0)
+      this.refused('invalid_labels', 'error at least one label pair is required per stream', entries)
       return false
     }
     let labels = own

@@ -38,7 +38,7 @@ function readStream(stream: unknown, visitor: PushVisitor): void {
     visitor.refused('invalid_labels', `error parsing labels '${text}' with error: "${wrong.slice(0, 100)}" is no label name`, values.length)
     return
   }
-  if (!visitor.stream(labelsOf(labels))) return
+  if (!visitor.stream(labelsOf(labels), values.length)) return
   for (const value of values as unknown[]) readEntry(value, visitor)
 }
 

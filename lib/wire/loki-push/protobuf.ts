@@ -40,7 +40,7 @@ function readStream(bytes: Uint8Array, from: number, to: number, visitor: PushVi
     visitor.refused('invalid_labels', messageOf(error), entries)
     return
   }
-  if (!visitor.stream(labels)) return
+  if (!visitor.stream(labels, entries)) return
   reader.reset(bytes, from, to)
   while (reader.next()) if (reader.field === 2 && reader.isBytes) readEntry(bytes, reader.start, reader.stop, visitor)
 }

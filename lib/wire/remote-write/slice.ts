@@ -3,8 +3,8 @@ import { layoutOf, type Layout, type Row, type RowExemplar } from '../rows/index
 
 /** Series in a slice: few enough that one new series makes little to send again, many enough that rows are worth it. */
 export const SLICE_COLUMNS = 128
-/** A row with fewer than one cell in four filled goes with a layout of just those series. */
-const SPARSE_SHARE = 1 / 4
+/** A row with fewer cells filled than this goes with a layout of just those series; above, a new layout costs more than empty cells. */
+const SPARSE_SHARE = 1 / 16
 /** Layouts of sparse rows kept a slice. */
 const SPARSE_LAYOUTS_MAX = 256
 

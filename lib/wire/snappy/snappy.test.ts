@@ -39,33 +39,32 @@ describe('snappy block', () => {
     expect(snappyDecode(block, MIB).subarray(70_000).toString()).toBe('abcd')
   })
 
-  test('any bytes: a value or bad_data, and the same verdict as the package on content', () => {
+  /** The content, or the kind of error. */
+  const outcome = (bytes: Uint8Array): Buffer | string => {
+    try {
+      return snappyDecode(bytes, MIB)
+    } catch (error) {
+      return kindOf(error)
+    }
+  }
+
+  test('any bytes: bad_data, or what the package makes of them', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        let ours: Buffer
-        try {
-          ours = snappyDecode(bytes, MIB)
-        } catch (error) {
-          expect(['bad_data', 'too_large']).toContain(kindOf(error))
-          return
-        }
-        expect(Buffer.from(uncompressSync(bytes) as Buffer).equals(ours)).toBe(true)
+        const ours = outcome(bytes)
+        const verdict = typeof ours === 'string' ? ours : Buffer.from(uncompressSync(bytes) as Buffer).equals(ours)
+        expect([true, 'bad_data', 'too_large']).toContain(verdict)
       }),
       { numRuns: 2000 },
     )
   })
 
-  test('one flipped byte of a real block never gives anything but a value or bad_data', () => {
-    const block = compressSync(Buffer.from('series{a="b"} '.repeat(200)))
+  test('one changed byte of a real block gives a value or bad_data', () => {
+    const block = new Uint8Array(compressSync(Buffer.from('series{a="b"} '.repeat(200))))
     fc.assert(
       fc.property(fc.nat({ max: block.length - 1 }), fc.nat({ max: 255 }), (at, byte) => {
-        const broken = Buffer.from(block)
-        broken[at] = byte
-        try {
-          expect(snappyDecode(broken, MIB).length).toBeLessThanOrEqual(MIB)
-        } catch (error) {
-          expect(['bad_data', 'too_large']).toContain(kindOf(error))
-        }
+        const ours = outcome(block.with(at, byte))
+        expect(typeof ours === 'string' ? ours : ours.length <= MIB).toBeOneOf([true, 'bad_data', 'too_large'])
       }),
     )
   })
