@@ -2,16 +2,16 @@
 const SLAB_BYTES = 1024 * 1024
 
 export class ByteArena {
-  #slab = new Uint8Array(0)
+  #slab = Buffer.alloc(0)
   #used = 0
   /** Bytes of all slabs. */
   bytes = 0
 
   /** A copy of `bytes[from, to)`. */
-  keep(bytes: Uint8Array, from: number, to: number): { slab: Uint8Array; at: number } {
+  keep(bytes: Uint8Array, from: number, to: number): { slab: Buffer; at: number } {
     const length = to - from
     if (length > this.#slab.length - this.#used) {
-      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, length))
+      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, length))
       this.#used = 0
       this.bytes += this.#slab.length
     }
