@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { credentials, makeGenericClientConstructor, Metadata, type ServiceError } from '@grpc/grpc-js'
+import protobuf from 'protobufjs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Authenticator, HttpServer } from '../../lib/http/index.ts'
 import { startHttpServer } from '../../lib/http/index.ts'
@@ -269,6 +270,41 @@ describe('what receivers make of requests', () => {
   test('remote write: an unknown message type is 415', async () => {
     const answer = await remoteWrite.send('good', { 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v9.Request' })
     expect(answer.status).toBe(415)
+  })
+
+  test('remote write 2.0: what was written is in the headers, also beside a series that was left out', async () => {
+    const { root } = protobuf.parse(`syntax = "proto3";
+      message Sample { double value = 1; int64 timestamp = 2; }
+      message Series { repeated uint32 labels_refs = 1; repeated Sample samples = 2; }
+      message Request { repeated string symbols = 4; repeated Series timeseries = 5; }`)
+    const message = root.lookupType('Request')
+    const samples = [{ value: 1, timestamp: 1000 }]
+    const timeseries = [
+      { labelsRefs: [1, 2], samples },
+      { labelsRefs: [1, 9], samples },
+    ]
+    const response = await fetch(`${server.url}/api/v1/write`, {
+      method: 'POST',
+      body: Buffer.from(snappyEncode(message.encode(message.fromObject({ symbols: ['', '__name__', 'up'], timeseries })).finish())),
+      headers: {
+        authorization: 'Bearer good',
+        'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+        'content-encoding': 'snappy',
+      },
+    })
+    expect(response.status).toBe(400)
+    expect(response.headers.get('x-prometheus-remote-write-samples-written')).toBe('1')
+    expect(response.headers.get('x-prometheus-remote-write-histograms-written')).toBe('0')
+    expect(response.headers.get('x-prometheus-remote-write-exemplars-written')).toBe('0')
+    expect(await response.text()).toContain('invalid_labels 1')
+    expect(items()).toBe(1)
+  })
+
+  test('remote write: metadata without samples is appended too', async () => {
+    const body = snappyEncode(encodeWriteV1([], [{ family: 'up', type: 'gauge', help: 'is it', unit: '' }]))
+    expect(await post(`${server.url}/api/v1/push`, body, { 'content-type': 'text/plain' })).toMatchObject({ status: 415 })
+    expect(await post(`${server.url}/api/v1/push`, body, { 'content-type': 'application/x-protobuf' })).toMatchObject({ status: 204 })
+    expect(decodeRows(appended[0]!.batch.payload, () => undefined).metadata).toHaveLength(1)
   })
 
   test('Loki push: labels, service name, metadata', async () => {
