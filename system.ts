@@ -150,7 +150,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
   waiting = 'replay'
   await query.start()
   await applyRules()
-  query.rules.start()
+  await query.rules.start()
   waiting = 'collectors'
   await collector.apply(withSelf(loaded.config, http, selfToken))
   waiting = ''

@@ -8,7 +8,16 @@ import { createRowsAppender } from '../lib/producer/index.ts'
 import type { Clock } from '../lib/runtime/clock.ts'
 import { SightlineError } from '../lib/runtime/errors.ts'
 import type { Log } from '../lib/telemetry/index.ts'
-import { createSamplesAppender, Rules, type RuleGroup, type RuleQuery, type RuleSample } from '../rules/index.ts'
+import { Alertmanager, loadAlertmanagerConfig } from '../rules/alertmanager/index.ts'
+import {
+  createSamplesAppender,
+  ExternalAlertmanagers,
+  Rules,
+  withExternal,
+  type RuleGroup,
+  type RuleQuery,
+  type RuleSample,
+} from '../rules/index.ts'
 import { ControlLog, type Ingest } from './ingest/index.ts'
 import { parseExpr, printExpr, type Engine, type MetricsQueryable, type QueryResult } from './promql/index.ts'
 
@@ -38,7 +47,7 @@ export interface RulesProgram {
    */
   prepare(config: Config, externalUrl: string): () => Promise<void>
   /** Takes up the state of the process before; after the replay. */
-  start(): void
+  start(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -49,19 +58,26 @@ export function buildRules({ engine, queryable, ingest, journal, clock, log }: R
   const state = new ControlLog({ journal, compacted: (offset) => ingest.controlCompacted(offset) })
   const query: RuleQuery = async (expression, timeMs, signal) =>
     samplesOf(await engine.instant(queryable, expression, timeMs, signal === undefined ? {} : { signal }))
+  const alertmanager = new Alertmanager({ clock, log, state, random: Math.random })
+  const external = new ExternalAlertmanagers(log)
   const rules = new Rules({
     clock,
     query,
     parse: parseRuleExpression,
     append: createSamplesAppender(createRowsAppender(ingest, clock), TENANT, () => externalLabels),
     state,
-    send: () => Promise.resolve(),
+    async send(notices) {
+      external.send(notices)
+      await alertmanager.put(notices.map((notice) => ({ ...notice, labels: withExternal(notice.labels, externalLabels) })))
+    },
     log,
   })
   return {
-    view: { tenant: TENANT, groups: () => rules.groups, alertmanagers: () => [] },
+    view: { tenant: TENANT, groups: () => rules.groups, alertmanagers: () => external.urls },
     prepare(config, externalUrl) {
       const labels = externalLabelsOf(config)
+      const routing = loadAlertmanagerConfig(config.alertmanager)
+      const applyExternal = external.prepare(config.alerting, labels)
       const apply = rules.prepare({
         files: config.rule_files,
         intervalMs: config.global.evaluation_interval,
@@ -71,15 +87,20 @@ export function buildRules({ engine, queryable, ingest, journal, clock, log }: R
       })
       return async () => {
         externalLabels = labels
+        applyExternal()
+        await alertmanager.apply(routing, externalUrl)
         await apply()
       }
     },
-    start() {
+    async start() {
       state.load(ingest.takeControls())
+      await alertmanager.start()
       rules.start()
     },
     async stop() {
       await rules.stop()
+      await alertmanager.stop()
+      await external.stop()
     },
   }
 }

@@ -7,6 +7,7 @@
  */
 export { AlertingRule, type ActiveAlert, type AlertState } from './alerting-rule.ts'
 export type { AppendSamples, Notice, RuleQuery, RuleSample, SendNotices } from './evaluation.ts'
+export { ExternalAlertmanagers, withExternal } from './external.ts'
 export { fingerprintOf } from './fingerprint.ts'
 export { RuleGroup, type RuleStatus } from './group.ts'
 export { loadRuleFiles, type GroupSpec, type ParseExpression, type RuleSpec } from './rule-file.ts'

@@ -1,8 +1,9 @@
 /** Rule outputs as rows: each series in the group that its labels say, stale markers beside values, all of one instant in one append. */
-import { CELL_FLOAT, CELL_HISTOGRAM, CELL_STALE, hasLabel, labelsWith, type FloatHistogram, type Labels } from '../lib/model/index.ts'
+import { CELL_FLOAT, CELL_HISTOGRAM, CELL_STALE, type FloatHistogram, type Labels } from '../lib/model/index.ts'
 import type { RowsAppender } from '../lib/producer/index.ts'
 import { groupOf, layoutOf, type Row } from '../lib/wire/rows/index.ts'
 import type { AppendSamples } from './evaluation.ts'
+import { withExternal } from './external.ts'
 
 interface RowParts {
   readonly series: Labels[]
@@ -41,10 +42,4 @@ function rowOf(group: string, { series, values, cells, histograms }: RowParts, t
     ...(allFloats ? {} : { cells: Uint8Array.from(cells) }),
     ...(hasHistograms ? { histograms } : {}),
   }
-}
-
-function withExternal(labels: Labels, external: Labels): Labels {
-  let out = labels
-  for (let i = 0; i < external.length; i += 2) if (!hasLabel(out, external[i]!)) out = labelsWith(out, external[i]!, external[i + 1]!)
-  return out
 }

@@ -94,7 +94,17 @@ function tokenOf({ spec }: RuleGroup): string {
   return createHash('sha1').update(`${spec.file};${spec.name}`).digest('hex')
 }
 
-function writeGroup(group: RuleGroup, rules: readonly RuleStatus[], hidesAlerts: boolean): { readonly rules: readonly object[] } {
+interface ShownGroup {
+  readonly name: string
+  readonly file: string
+  readonly rules: readonly object[]
+  readonly interval: number
+  readonly limit: number
+  readonly evaluationTime: number
+  readonly lastEvaluation: string
+}
+
+function writeGroup(group: RuleGroup, rules: readonly RuleStatus[], hidesAlerts: boolean): ShownGroup {
   return {
     name: group.spec.name,
     file: group.spec.file,
