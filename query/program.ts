@@ -12,11 +12,14 @@ import type { Clock } from '../lib/runtime/clock.ts'
 import { messageOf, type SightlineError } from '../lib/runtime/errors.ts'
 import { counter, type Log } from '../lib/telemetry/index.ts'
 import { QueryGate } from './api/gate.ts'
+import { jaegerApi } from './api/jaeger/index.ts'
 import { prometheusApi, type TargetView } from './api/prometheus/index.ts'
+import { tempoApi } from './api/tempo/index.ts'
 import { cutoffsOf, Ingest, nextKeptShare, volumeUse } from './ingest/index.ts'
 import { createEngine } from './promql/index.ts'
 import { buildRules, type RulesProgram } from './rules-program.ts'
 import { createMetricsReader } from './shard/metrics/index.ts'
+import { createTracesReader } from './shard/traces/index.ts'
 import { Shards } from './shard/index.ts'
 
 export interface QueryOptions {
@@ -72,6 +75,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
       checkpointBytes: first.shards.checkpoint_size,
       limits: {
         seriesMax: first.limits.series_max,
+        streamsMax: first.limits.streams_max,
         futureMaxMs: first.logs.future_max,
         repeatWindowMs: first.logs.repeat_window,
         queryBytesMax: first.limits.query_bytes_max,
@@ -114,6 +118,14 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     replay: () => ingest.progress,
     onError: (error, where) => log.error({ where, error: messageOf(error) }, 'a request failed'),
   })
+  const traces = {
+    readerOf: (tenant: string) => createTracesReader(shards, tenant),
+    limitsOf,
+    gate,
+    clock,
+    build: options.build,
+    onError: (error: unknown, where: string) => log.error({ where, error: messageOf(error) }, 'a request failed'),
+  }
   let timer: NodeJS.Timeout | undefined
   return {
     ingest,
@@ -122,6 +134,8 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     plugins: [
       { prefix: '/', plugin: prometheus },
       { prefix: '/prometheus', plugin: prometheus },
+      { prefix: '/tempo', plugin: tempoApi(traces) },
+      { prefix: '/jaeger', plugin: jaegerApi(traces) },
     ],
     async start() {
       await ingest.replay()

@@ -40,7 +40,7 @@ class Subject {
   }
 
   async open(): Promise<this> {
-    const limits = { seriesMax: 1000, futureMaxMs: 600_000, repeatWindowMs: 3_600_000, queryBytesMax: 0 }
+    const limits = { seriesMax: 1000, streamsMax: 1000, futureMaxMs: 600_000, repeatWindowMs: 3_600_000, queryBytesMax: 0 }
     this.store = await openLogStore({ dir: this.#dir, files: this.#files, state: this.#state, limits })
     return this
   }

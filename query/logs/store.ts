@@ -119,8 +119,8 @@ export class EmbeddedLogStore implements LogStore {
   #streamOf(tenant: TenantLogs, labels: Labels): number | undefined {
     const known = tenant.streams.find(labels)
     if (known !== undefined) return known
-    const { seriesMax } = this.#options.limits
-    return seriesMax > 0 && tenant.streams.size >= seriesMax ? undefined : tenant.addStream(labels)
+    const { streamsMax } = this.#options.limits
+    return streamsMax > 0 && tenant.streams.size >= streamsMax ? undefined : tenant.addStream(labels)
   }
 
   #countStored(tenant: TenantLogs, row: Candidate, appendedMs: number): number {

@@ -21,7 +21,7 @@ import { encodeRows, layoutOf, type Row } from '../../lib/wire/rows/index.ts'
 import type { AppendOutcome, CheckpointFiles, StoreLimits, Task } from '../store/index.ts'
 import { openMetricsStore, type MetricsStore } from './index.ts'
 
-const LIMITS: StoreLimits = { seriesMax: 0, futureMaxMs: 600_000, repeatWindowMs: 0, queryBytesMax: 0 }
+const LIMITS: StoreLimits = { seriesMax: 0, streamsMax: 0, futureMaxMs: 600_000, repeatWindowMs: 0, queryBytesMax: 0 }
 const T0 = 1_700_000_000_000
 const ALL = { samplesMax: 1e9 }
 const NEVER = 4e12
@@ -176,7 +176,7 @@ describe('appending and selecting', () => {
   })
 
   test('samples too far ahead, of unknown layouts and beyond the series limit are counted', async () => {
-    const store = await open(newFolder(), undefined, { seriesMax: 2 })
+    const store = await open(newFolder(), undefined, { seriesMax: 2, streamsMax: 2 })
     expect(append(store, [scrape('x:1', ['a', 'b', 'c'], T0)], T0)).toEqual({ stored: 2, dropped: { limit_series: 1 } })
     expect(append(store, [scrape('x:1', ['a', 'b', 'c'], T0 + 600_001)], T0)).toEqual({ stored: 0, dropped: { future: 3 } })
     const payload = encodeRows({ rows: [scrape('z:1', ['q', 'r'], T0)], metadata: [] }, () => true)

@@ -88,8 +88,10 @@ export interface StoreOpenOptions {
 
 /** Limits every store knows; 0 means none. Per tenant and partition. */
 export interface StoreLimits {
-  /** Series (metrics) or streams (logs) with data in the head. */
+  /** Series of metrics with data in the head. */
   readonly seriesMax: number
+  /** Streams of logs. */
+  readonly streamsMax: number
   /** Samples, lines or spans later than the append time by more than this are refused as `future`. */
   readonly futureMaxMs: number
   /** How far back a repeated log record or span is looked for. */

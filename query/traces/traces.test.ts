@@ -73,7 +73,7 @@ class Subject {
   }
 
   async open(): Promise<this> {
-    const limits = { seriesMax: 0, futureMaxMs: 600_000, repeatWindowMs: 3_600_000, queryBytesMax: 0 }
+    const limits = { seriesMax: 0, streamsMax: 0, futureMaxMs: 600_000, repeatWindowMs: 3_600_000, queryBytesMax: 0 }
     this.store = await openTraceStore({ dir: this.dir, files: this.#files, state: this.#state, limits })
     return this
   }
