@@ -1,8 +1,7 @@
 import type { Labels } from '../../lib/model/index.ts'
-import { metricsPartition, type Appender, type RowsAppender } from '../../lib/producer/index.ts'
+import type { Appender, RowsAppender } from '../../lib/producer/index.ts'
 import type { Clock } from '../../lib/runtime/clock.ts'
 import { SeriesBook } from '../../lib/wire/remote-write/index.ts'
-import { encodeRecords, type RowBatch } from '../../lib/wire/rows/index.ts'
 
 /** Where receivers append, and what they add to everything. */
 export interface Destination {
@@ -29,17 +28,4 @@ export class TenantBooks {
     if (this.#books.size > BOOKS_MAX) this.#books.delete(this.#books.keys().next().value!)
     return book
   }
-}
-
-/** Appends rows; metadata that came without any row goes to a partition by itself. Resolves when all is durable. */
-export async function appendRows({ appender, rows }: Destination, tenant: string, batch: RowBatch): Promise<void> {
-  if (batch.rows.length > 0) return rows.append(tenant, batch)
-  if (batch.metadata.length === 0) return
-  const partition = metricsPartition(tenant, '', appender.partitionCount('metrics'))
-  const records = encodeRecords(batch, () => true)
-  await appender.append(
-    'metrics',
-    tenant,
-    records.map(({ payload, items }) => ({ partition, encoding: 'rows' as const, payload, items })),
-  )
 }

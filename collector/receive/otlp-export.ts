@@ -5,7 +5,7 @@ import { decodeOtlpMetrics } from '../../lib/wire/otlp/metrics/index.ts'
 import { splitTraces } from '../../lib/wire/otlp/traces/index.ts'
 import { ProtoWriter } from '../../lib/wire/protobuf/index.ts'
 import { countReceived, type ReceivedSignal, type ReceiverName } from './counters.ts'
-import { appendRows, TenantBooks, type Destination } from './destination.ts'
+import { TenantBooks, type Destination } from './destination.ts'
 
 /** What was left out; `rejected` 0 means that all of the request is durable. */
 export interface ExportOutcome {
@@ -70,7 +70,7 @@ async function exportLogs(to: Destination, tenant: string, request: Uint8Array):
 
 async function exportMetrics(to: Destination, books: TenantBooks, tenant: string, request: Uint8Array): Promise<Exported> {
   const decoded = decodeOtlpMetrics(request, books.of(tenant), to.externalLabels())
-  await appendRows(to, tenant, decoded.batch)
+  await to.rows.append(tenant, decoded.batch)
   return { items: decoded.points, rejected: decoded.rejected, details: decoded.complaints }
 }
 

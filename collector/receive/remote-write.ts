@@ -4,7 +4,7 @@ import { SightlineError } from '../../lib/runtime/errors.ts'
 import { decodeWriteV1, decodeWriteV2, type DecodedWrite } from '../../lib/wire/remote-write/index.ts'
 import { snappyDecode } from '../../lib/wire/snappy/index.ts'
 import { countReceived } from './counters.ts'
-import { appendRows, TenantBooks, type Destination } from './destination.ts'
+import { TenantBooks, type Destination } from './destination.ts'
 
 const PATHS = ['/api/v1/write', '/prometheus/api/v1/write', '/api/v1/push', '/prometheus/api/v1/push']
 const PROTO_V1 = 'prometheus.WriteRequest'
@@ -25,7 +25,7 @@ async function receive(to: Destination, books: TenantBooks, request: RawRequest)
   const body = snappyDecode(request.body, to.bodyBytesMax)
   const decode = proto === PROTO_V2 ? decodeWriteV2 : decodeWriteV1
   const decoded = decode(body, books.of(request.tenant), to.externalLabels())
-  await appendRows(to, request.tenant, decoded.batch)
+  await to.rows.append(request.tenant, decoded.batch)
   const { samples, histograms } = decoded.written
   countReceived('remote_write', 'metrics', samples + histograms, decoded.dropped)
   const headers = proto === PROTO_V2 ? writtenHeaders(decoded) : {}

@@ -62,7 +62,7 @@ export function createRowsAppender(appender: Appender, clock: Clock): RowsAppend
   }
 }
 
-/** Rows by their group's partition. Metadata goes with the first row's partition: the same families are asked for everywhere. */
+/** Rows by their group's partition. Metadata goes with the first row's partition, without rows to the first: it is asked for everywhere. */
 function splitByPartition(tenant: string, batch: RowBatch, count: number): Map<number, RowBatch> {
   const parts = new Map<number, { rows: Row[]; metadata: readonly FamilyMetadata[] }>()
   for (const row of batch.rows) {
@@ -71,5 +71,6 @@ function splitByPartition(tenant: string, batch: RowBatch, count: number): Map<n
     if (part === undefined) parts.set(partition, { rows: [row], metadata: parts.size === 0 ? batch.metadata : [] })
     else part.rows.push(row)
   }
+  if (parts.size === 0 && batch.metadata.length > 0) parts.set(0, { rows: [], metadata: batch.metadata })
   return parts
 }
