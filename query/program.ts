@@ -13,11 +13,14 @@ import { messageOf, type SightlineError } from '../lib/runtime/errors.ts'
 import { counter, type Log } from '../lib/telemetry/index.ts'
 import { QueryGate } from './api/gate.ts'
 import { jaegerApi } from './api/jaeger/index.ts'
+import { lokiApi } from './api/loki/index.ts'
 import { prometheusApi, type TargetView } from './api/prometheus/index.ts'
 import { tempoApi } from './api/tempo/index.ts'
 import { cutoffsOf, Ingest, nextKeptShare, volumeUse } from './ingest/index.ts'
+import { createLogEngine } from './logql/index.ts'
 import { createEngine } from './promql/index.ts'
 import { buildRules, type RulesProgram } from './rules-program.ts'
+import { createLogsReader } from './shard/logs/index.ts'
 import { createMetricsReader } from './shard/metrics/index.ts'
 import { createTracesReader } from './shard/traces/index.ts'
 import { Shards } from './shard/index.ts'
@@ -118,6 +121,16 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     replay: () => ingest.progress,
     onError: (error, where) => log.error({ where, error: messageOf(error) }, 'a request failed'),
   })
+  const loki = lokiApi({
+    engine: createLogEngine(),
+    readerOf: (tenant) => createLogsReader(shards, tenant),
+    limitsOf,
+    gate,
+    clock,
+    build: options.build,
+    retentionMs: () => config().retention.logs,
+    onError: (error, where) => log.error({ where, error: messageOf(error) }, 'a request failed'),
+  })
   const traces = {
     readerOf: (tenant: string) => createTracesReader(shards, tenant),
     limitsOf,
@@ -134,6 +147,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     plugins: [
       { prefix: '/', plugin: prometheus },
       { prefix: '/prometheus', plugin: prometheus },
+      { prefix: '/loki/api/v1', plugin: loki },
       { prefix: '/tempo', plugin: tempoApi(traces) },
       { prefix: '/jaeger', plugin: jaegerApi(traces) },
     ],

@@ -23,6 +23,7 @@ export {
   type RangeQuery,
 } from './engine.ts'
 export { parseExpr, parseLogExpr, parseMatchers, parseSampleExpr } from './parser.ts'
+export { printExpr } from './printer.ts'
 export { linesTask, mergeLines } from './lines.ts'
 export { mergeSamples, samplesTask } from './samples.ts'
 export { parseBytesText, parseDurationLiteral, parseDurationText, parseFloatText } from './units.ts'

@@ -20,7 +20,14 @@ interface Expected {
   readonly series: readonly { readonly labels: Labels; readonly cells: readonly string[] }[]
 }
 
-export const TEST_LIMITS: QueryLimits = { seriesMax: 500, stepsMax: 11_000, cellsMax: 1_000_000, bytesMax: 1 << 24, timeoutMs: 60_000 }
+export const TEST_LIMITS: QueryLimits = {
+  seriesMax: 500,
+
+  stepsMax: 11_000,
+  cellsMax: 1_000_000,
+  bytesMax: 1 << 24,
+  timeoutMs: 60_000,
+}
 
 export interface ScriptOptions {
   /** Streams are spread over so many partitions: answers have to add up. */
