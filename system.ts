@@ -23,7 +23,7 @@ import { openFileJournal } from './lib/journal/index.ts'
 import { BUILD } from './lib/runtime/build.ts'
 import { systemClock } from './lib/runtime/clock.ts'
 import { messageOf, SightlineError } from './lib/runtime/errors.ts'
-import { createLog, gauge, registry } from './lib/telemetry/index.ts'
+import { createLog, gauge, registry, startTelemetry, type Telemetry } from './lib/telemetry/index.ts'
 import { adminApi } from './query/api/admin/index.ts'
 import type { ReplayProgress } from './query/ingest/index.ts'
 import { buildQuery } from './query/program.ts'
@@ -119,6 +119,8 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
       throw error
     }
   }
+  let telemetry: Telemetry | undefined
+  const metricsText = async (): Promise<string> => `${await registry.metrics()}${(await telemetry?.metricsText()) ?? ''}`
   const onError = (error: unknown, where: string): void => log.error({ where, error: messageOf(error) }, 'a request failed')
   const http: HttpServer = await startHttpServer({
     listen: server.listen,
@@ -129,12 +131,13 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
       ...query.plugins,
       {
         prefix: '/',
-        plugin: adminApi({ waiting: () => describe(waiting, query.ingest.progress), reload, metrics: () => registry.metrics() }),
+        plugin: adminApi({ waiting: () => describe(waiting, query.ingest.progress), reload, metrics: metricsText }),
       },
     ],
     bodyBytesMax: server.body_size_max,
     requestsMax: server.requests_max,
     onError,
+    telemetry: () => telemetry?.requests,
   })
   const listeners = await collector.receivers.startListeners({
     grpc: server.otlp_grpc,
@@ -154,6 +157,9 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
   waiting = 'collectors'
   await collector.apply(withSelf(loaded.config, http, selfToken))
   waiting = ''
+  // Behind TLS we would have to trust a certificate that is for another name: then there are no traces of our own.
+  const traces = loaded.config.self.traces && web.tls === undefined ? { url: `${http.url}/otlp/v1/traces`, token: selfToken } : undefined
+  telemetry = startTelemetry({ version: BUILD.version, instance: new URL(http.url).host, traces })
   log.info({ url: http.url, data: dataDir, externalLabels: externalLabelsOf(loaded.config) }, 'ready')
 
   return {
@@ -162,6 +168,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     reload,
     async stop() {
       waiting = 'collectors'
+      await telemetry?.stop()
       await listeners.close()
       await collector.stop()
       await http.close()

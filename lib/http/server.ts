@@ -9,6 +9,7 @@ import { createServer as createHttps } from 'node:https'
 import fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { ListenAddress } from '../config/index.ts'
 import { ERROR_KINDS, kindOf, messageOf, SightlineError, type ErrorKind } from '../runtime/errors.ts'
+import type { RequestSpan, RequestTelemetry } from '../telemetry/index.ts'
 import { tenantOf, type Authenticator, type Permission } from './auth.ts'
 import { decompress, readBody } from './body.ts'
 import { TENANT_HEADER } from './tenant.ts'
@@ -49,6 +50,8 @@ export interface HttpServerOptions {
   readonly requestsMax: number
   /** One line for each failed request of kind `internal` or `corruption`. */
   readonly onError: (error: unknown, where: string) => void
+  /** Traces and measures requests of fastify routes; undefined while our own telemetry isn't up. */
+  readonly telemetry?: () => RequestTelemetry | undefined
 }
 
 export interface HttpServer {
@@ -84,6 +87,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
         void runRaw(options, route, req, res, state)
       }),
   })
+  const spans = new WeakMap<FastifyRequest, RequestSpan>()
   addFormParser(app)
   app.decorateRequest('tenant', '')
   app.addHook('onRequest', async (request, reply) => {
@@ -92,7 +96,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (permission === 'none') return
     const identity = await options.authenticator.identify(request.headers.authorization)
     request.tenant = tenantOf(identity, headerOf(request.headers, TENANT_HEADER), permission)
+    const route = request.routeOptions.url
+    // Our own scrapes would be most of the requests that are traced.
+    const telemetry = options.telemetry?.()
+    if (telemetry !== undefined && route !== undefined && route !== '/metrics')
+      spans.set(request, telemetry.begin(request.method, route, request.tenant))
   })
+  app.addHook('onResponse', async (request, reply) => spans.get(request)?.end(reply.statusCode))
   app.setErrorHandler((error, request, reply) => sendPlainError(error, request, reply, options.onError))
   app.addHook('preClose', async () => {
     state.isClosing = true
