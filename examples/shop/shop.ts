@@ -43,8 +43,8 @@ export interface Shop {
   startLoad(rate: number): void
   stopLoad(): Promise<void>
   /** Payment answers 500 to half of the charges, and slowly. */
-  break(): Promise<void>
-  mend(): Promise<void>
+  readonly break: () => Promise<void>
+  readonly mend: () => Promise<void>
   /** Services end their requests and send their last spans. */
   stop(): Promise<void>
 }
