@@ -95,7 +95,7 @@ export function buildRules({ engine, queryable, ingest, journal, clock, log }: R
     async start() {
       state.load(ingest.takeControls())
       await alertmanager.start()
-      rules.start()
+      await rules.start()
     },
     async stop() {
       await rules.stop()

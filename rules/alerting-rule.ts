@@ -116,7 +116,7 @@ export class AlertingRule {
       }
       if (!isKept) return false
     }
-    if (alert.state === 'pending' && timeMs - alert.activeAtMs >= forMs) {
+    if (isFound && alert.state === 'pending' && timeMs - alert.activeAtMs >= forMs) {
       alert.state = 'firing'
       alert.firedAtMs = timeMs
     }

@@ -26,6 +26,7 @@ const durations = histogram(
 
 /** Firing alerts are told again so often. */
 export const RESEND_DELAY_MS = 60_000
+/** So often the state log hears that a group still runs: a pending alert loses at most that much of its `for` over a restart. */
 const HEARTBEAT_MS = 30_000
 
 export interface GroupDeps {
@@ -68,6 +69,8 @@ export class RuleGroup {
   #heartbeatMs = 0
   /** Series of rules that a reload took out of this group. */
   #left: Labels[] = []
+  /** Their alerts in the state log. */
+  #leftKeys: string[] = []
 
   constructor(spec: GroupSpec, deps: GroupDeps) {
     this.spec = spec
@@ -107,6 +110,7 @@ export class RuleGroup {
     this.lastEvaluationMs = old.lastEvaluationMs
     this.durationSeconds = old.durationSeconds
     this.#left = [...left].flatMap((run) => [...run.series.values()])
+    this.#leftKeys = [...left].flatMap((run) => [...run.recorded.keys()].map((fingerprint) => this.#alertKey(run, fingerprint)))
   }
 
   /** Takes over alerts of the process before. */
@@ -169,6 +173,7 @@ export class RuleGroup {
   async evaluate(timeMs: number): Promise<void> {
     const started = performance.now()
     if (this.#left.length > 0) await this.deps.append([], this.#left.splice(0), timeMs - this.#queryOffsetMs)
+    if (this.#leftKeys.length > 0) await this.deps.state.put(this.#leftKeys.splice(0).map((key) => [key, null] as const))
     for (const run of this.#runs) {
       if (this.#stop.signal.aborted) return
       await this.#evaluateRule(run, timeMs)

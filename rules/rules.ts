@@ -5,7 +5,7 @@ import type { Log } from '../lib/telemetry/index.ts'
 import type { AlertRecord } from './alerting-rule.ts'
 import type { AppendSamples, RuleQuery, SendNotices } from './evaluation.ts'
 import { ALERT_PREFIX, GROUP_PREFIX, RuleGroup } from './group.ts'
-import { loadRuleFiles, type ParseExpression } from './rule-file.ts'
+import { loadRuleFiles, ruleKey, type ParseExpression } from './rule-file.ts'
 import type { StateLog } from './state-log.ts'
 
 export interface RulesDeps {
@@ -78,19 +78,31 @@ export class Rules {
     }
   }
 
-  /** Takes up the state of the process before and starts the loops. */
-  start(): void {
+  /** Takes up the state of the process before, lets go what belongs to no rule any longer, and starts the loops. */
+  async start(): Promise<void> {
     const records = new Map<string, Map<string, AlertRecord[]>>()
     const lastMs = new Map<string, number>()
+    const rules = new Map(this.#groups.map((group) => [group.key, new Set(group.spec.rules.map(ruleKey))]))
+    const orphans: string[] = []
     for (const [key, value] of this.#deps.state.entries()) {
-      if (key.startsWith(GROUP_PREFIX)) lastMs.set(key.slice(GROUP_PREFIX.length), value as number)
+      if (key.startsWith(GROUP_PREFIX)) {
+        lastMs.set(key.slice(GROUP_PREFIX.length), value as number)
+        if (!rules.has(key.slice(GROUP_PREFIX.length))) orphans.push(key)
+      }
       if (!key.startsWith(ALERT_PREFIX)) continue
       const [file, name, rule] = JSON.parse(key.slice(ALERT_PREFIX.length)) as [string, string, string]
       const group = `${file};${name}`
+      if (rules.get(group)?.has(rule) !== true) {
+        orphans.push(key)
+        continue
+      }
       const byRule = records.get(group) ?? new Map<string, AlertRecord[]>()
-      byRule.set(rule, [...(byRule.get(rule) ?? []), value as AlertRecord])
+      const list = byRule.get(rule) ?? []
+      list.push(value as AlertRecord)
+      byRule.set(rule, list)
       records.set(group, byRule)
     }
+    await this.#deps.state.put(orphans.map((key) => [key, null] as const))
     this.#isStarted = true
     for (const group of this.#groups) {
       const found = records.get(group.key)

@@ -94,7 +94,7 @@ export function needsWord(
 }
 
 /**
- * Tries until it is told, refused for good, or `deadlineMs` has passed. False where it was not told; then the next flush tries again.
+ * Tries until it is told, refused for good, `deadlineMs` has passed or `signal` is aborted; a request under way is waited for. False where it was not told; then the next flush tries again.
  */
 export async function deliver(
   deps: DeliveryDeps,
@@ -116,7 +116,7 @@ export async function deliver(
     await record.put(key, { ...said, sentAtMs: clock.now() })
     return true
   }
-  const before = { firing: last?.firing ?? [], resolved: last?.resolved ?? [], sentAtMs: last?.sentAtMs ?? 0 }
+  const before: NotificationRecord = { firing: last?.firing ?? [], resolved: last?.resolved ?? [], sentAtMs: last?.sentAtMs ?? 0 }
   let mayHaveArrived = last?.intentMs !== undefined
   await record.put(key, { ...before, intentMs: clock.now() })
   const told = integration.sendsResolved
@@ -125,7 +125,7 @@ export async function deliver(
   for (let attempt = 0; ; attempt++) {
     if (mayHaveArrived) repeated.inc({ integration: name })
     try {
-      await integration.notify(told, signal)
+      await integration.notify(told)
       notifications.inc({ integration: name, result: 'success' })
       await record.put(key, { ...said, sentAtMs: clock.now() })
       return true
@@ -135,14 +135,16 @@ export async function deliver(
       mayHaveArrived ||= kind === 'timeout' || kind === 'canceled'
       log.warn({ receiver: notification.receiver, integration: name, attempt, error: messageOf(error) }, 'a notification failed')
       const waitMs = backoffMs(attempt, deps.random)
-      const isOver = !(error instanceof SightlineError && error.retriable) || signal.aborted || clock.now() + waitMs > deadlineMs
+      let isOver = !(error instanceof SightlineError && error.retriable) || clock.now() + waitMs > deadlineMs
+      if (!isOver) {
+        await clock.sleep(waitMs, signal)
+        isOver = signal.aborted
+      }
       if (isOver) {
         // Nothing arrived for sure: the intent is taken back, so that the next try counts as the first.
         if (!mayHaveArrived) await record.put(key, before)
         return false
       }
-      await clock.sleep(waitMs, signal)
-      if (signal.aborted) return false
     }
   }
 }

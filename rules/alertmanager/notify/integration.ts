@@ -10,7 +10,7 @@ export interface Integration {
   readonly index: number
   readonly sendsResolved: boolean
   /** Errors: `retriable` where another try may help; timeout where it may have arrived all the same. */
-  notify(notification: Notification, signal: AbortSignal): Promise<void>
+  notify(notification: Notification): Promise<void>
 }
 
 export interface IntegrationDeps {
@@ -23,14 +23,13 @@ const ANSWER_BYTES_MAX = 64 * 1024
 const SHOWN_CHARS = 200
 
 /** Errors name no address: it may hold a secret. */
-export async function postJson(deps: IntegrationDeps, url: string, payload: object, timeoutMs: number, signal: AbortSignal): Promise<void> {
+export async function postJson(deps: IntegrationDeps, url: string, payload: object, timeoutMs: number): Promise<void> {
   const request = {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(payload),
     timeoutMs: timeoutMs > 0 ? timeoutMs : TIMEOUT_MS,
     bodyBytesMax: ANSWER_BYTES_MAX,
-    signal,
   }
   let answer
   try {

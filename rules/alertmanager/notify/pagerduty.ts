@@ -23,7 +23,7 @@ export function pagerdutyIntegration(config: PagerdutyConfig, global: GlobalConf
     name: 'pagerduty',
     index,
     sendsResolved: config.send_resolved,
-    notify(notification, signal) {
+    notify(notification) {
       const data = templateData(notification)
       const expand = (text: string): string => deps.templates.expand(text, data)
       const details = Object.entries({ ...DEFAULT_DETAILS, ...config.details }).map(([name, text]) => [name, expand(text)] as const)
@@ -53,7 +53,7 @@ export function pagerdutyIntegration(config: PagerdutyConfig, global: GlobalConf
       const sent = fits
         ? event
         : eventOf({ error: 'Custom details have been removed because the original event exceeds the maximum size of 512KB' })
-      return postJson(deps, url, sent, config.timeout, signal)
+      return postJson(deps, url, sent, config.timeout)
     },
   }
 }

@@ -15,7 +15,7 @@ export function slackIntegration(config: SlackConfig, global: GlobalConfig, inde
     name: 'slack',
     index,
     sendsResolved: config.send_resolved,
-    notify(notification, signal) {
+    notify(notification) {
       const data = templateData(notification)
       const expand = (text: string): string => deps.templates.expand(text, data)
       const fields = config.fields.map(({ title, value, short }) => ({
@@ -46,7 +46,7 @@ export function slackIntegration(config: SlackConfig, global: GlobalConfig, inde
           },
         ],
       }
-      return postJson(deps, urlOf(), message, config.timeout, signal)
+      return postJson(deps, urlOf(), message, config.timeout)
     },
   }
 }

@@ -10,8 +10,8 @@ export function webhookIntegration(config: WebhookConfig, index: number, deps: I
     name: 'webhook',
     index,
     sendsResolved: config.send_resolved,
-    notify: (notification, signal) =>
-      postJson(deps, revealSecret(config.url, config.url_file)!, webhookPayload(notification, config.max_alerts), config.timeout, signal),
+    notify: (notification) =>
+      postJson(deps, revealSecret(config.url, config.url_file)!, webhookPayload(notification, config.max_alerts), config.timeout),
   }
 }
 
