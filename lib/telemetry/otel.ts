@@ -2,7 +2,7 @@
  * Our own traces and the metrics of the OpenTelemetry instrumentation: a span and a duration for each request of a query API. Spans are exported by the SDK over
  * OTLP to our own receiver, so that Sightline's traces lie beside everybody's; metrics are read with the others at /metrics.
  */
-import { context, metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { metrics, SpanKind, SpanStatusCode, trace, type Histogram, type Tracer } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { resourceFromAttributes } from '@opentelemetry/resources'
