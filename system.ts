@@ -25,7 +25,9 @@ import { systemClock } from './lib/runtime/clock.ts'
 import { messageOf, SightlineError } from './lib/runtime/errors.ts'
 import { createLog, gauge, registry, startTelemetry, type Telemetry } from './lib/telemetry/index.ts'
 import { adminApi } from './query/api/admin/index.ts'
+import { pageApi } from './query/api/page/index.ts'
 import type { ReplayProgress } from './query/ingest/index.ts'
+import { createPageView } from './query/page-view.ts'
 import { buildQuery } from './query/program.ts'
 
 export interface System {
@@ -119,6 +121,18 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
       throw error
     }
   }
+  let listeners: Listeners | undefined
+  const isWaiting = (): string => describe(waiting, query.ingest.progress)
+  const page = createPageView({
+    query,
+    journal,
+    clock: systemClock,
+    build: { ...BUILD, startedMs },
+    waiting: isWaiting,
+    targets: () => collector.scraper.targets(),
+    tails: () => collector.tails(),
+    addresses: () => addressesOf(http.url, listeners),
+  })
   let telemetry: Telemetry | undefined
   const metricsText = async (): Promise<string> => `${await registry.metrics()}${(await telemetry?.metricsText()) ?? ''}`
   const onError = (error: unknown, where: string): void => log.error({ where, error: messageOf(error) }, 'a request failed')
@@ -131,15 +145,16 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
       ...query.plugins,
       {
         prefix: '/',
-        plugin: adminApi({ waiting: () => describe(waiting, query.ingest.progress), reload, metrics: metricsText }),
+        plugin: adminApi({ waiting: isWaiting, reload, metrics: metricsText }),
       },
+      { prefix: '/', plugin: pageApi(page.view) },
     ],
     bodyBytesMax: server.body_size_max,
     requestsMax: server.requests_max,
     onError,
     telemetry: () => telemetry?.requests,
   })
-  const listeners = await collector.receivers.startListeners({
+  const opened = await collector.receivers.startListeners({
     grpc: server.otlp_grpc,
     http: server.otlp_http,
     web,
@@ -148,6 +163,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     requestsMax: server.requests_max,
     onError,
   })
+  listeners = opened
 
   const applyRules = query.rules.prepare(loaded.config, http.url)
   waiting = 'replay'
@@ -164,12 +180,13 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
 
   return {
     url: http.url,
-    banner: bannerOf(http.url, listeners, dataDir),
+    banner: bannerOf(http.url, opened, dataDir),
     reload,
     async stop() {
       waiting = 'collectors'
+      page.stop()
       await telemetry?.stop()
-      await listeners.close()
+      await opened.close()
       await collector.stop()
       await http.close()
       await query.close()
@@ -225,14 +242,22 @@ function describe(waiting: Waiting, { doneRecords, totalRecords }: ReplayProgres
   return waiting === '' ? '' : `waiting for ${waiting}`
 }
 
+/** Where everything is. The OTLP listeners come last at start. */
+function addressesOf(url: string, otlp: Listeners | undefined): { name: string; url: string }[] {
+  const { grpcUrl = '', httpUrl = '' } = otlp ?? {}
+  return [
+    { name: 'Prometheus datasource', url },
+    { name: 'Loki datasource', url },
+    { name: 'Tempo datasource', url: `${url}/tempo` },
+    { name: 'Jaeger datasource', url: `${url}/jaeger` },
+    { name: 'OTLP over gRPC', url: grpcUrl },
+    { name: 'OTLP over HTTP', url: httpUrl },
+    { name: 'remote write', url: `${url}/api/v1/write` },
+    { name: 'Loki push', url: `${url}/loki/api/v1/push` },
+  ].filter((address) => address.url !== '')
+}
+
 function bannerOf(url: string, otlp: Listeners, dataDir: string): string {
-  return `Sightline is ready: ${url}
-  Prometheus datasource    ${url}
-  Loki datasource          ${url}
-  Tempo datasource         ${url}/tempo
-  Jaeger datasource        ${url}/jaeger
-  OTLP gRPC, HTTP          ${otlp.grpcUrl}  ${otlp.httpUrl}
-  remote write             ${url}/api/v1/write
-  data                     ${dataDir}
-`
+  const lines = [...addressesOf(url, otlp), { name: 'data', url: dataDir }].map((line) => `  ${line.name.padEnd(24)} ${line.url}\n`)
+  return `Sightline is ready: ${url}\n${lines.join('')}`
 }
