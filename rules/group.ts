@@ -64,6 +64,7 @@ export class RuleGroup {
   durationSeconds = 0
   readonly #runs: readonly RuleRun[]
   readonly #queryOffsetMs: number
+  readonly #context: EvaluationContext
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
   #heartbeatMs = 0
@@ -78,6 +79,8 @@ export class RuleGroup {
     this.intervalMs = spec.intervalMs ?? deps.intervalMs
     this.#queryOffsetMs = spec.queryOffsetMs ?? deps.queryOffsetMs
     this.text = groupText(spec)
+    // A query under way ends with the group: a drain doesn't wait for it.
+    this.#context = { ...deps.context, query: (expression, timeMs) => deps.context.query(expression, timeMs, this.#stop.signal) }
     this.#runs = spec.rules.map((rule) => ({
       rule: rule.kind === 'alerting' ? new AlertingRule(rule) : new RecordingRule(rule),
       health: 'unknown',
@@ -189,7 +192,7 @@ export class RuleGroup {
     evaluations.inc()
     const problems: string[] = []
     try {
-      const samples = await rule.evaluate(this.deps.context, timeMs, this.#queryOffsetMs, this.spec.limit)
+      const samples = await rule.evaluate(this.#context, timeMs, this.#queryOffsetMs, this.spec.limit)
       await this.#appendSamples(run, samples, timeMs - this.#queryOffsetMs)
     } catch (error) {
       problems.push(messageOf(error))

@@ -1,14 +1,18 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
 import { labelsOf, labelsToObject } from '../../lib/model/index.ts'
 import { FakeClock } from '../../lib/runtime/clock.ts'
+import { createHttpClient } from '../../lib/http/index.ts'
+import { messageOf } from '../../lib/runtime/errors.ts'
 import { createLog } from '../../lib/telemetry/index.ts'
 import { MemoryStateLog, type Notice, type StateLog } from '../index.ts'
 import { backoffMs, needsWord } from './delivery.ts'
 import { Alertmanager, parseAlertmanagerConfig } from './index.ts'
 import { buildRoute, routesFor } from './route.ts'
 import { parseMatcher } from './matchers.ts'
+import { slackIntegration } from './notify/slack.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -155,6 +159,7 @@ describe('timelines', () => {
     const third = await managerOf(clock, CONFIG(url), state)
     await advance(clock, 6 * MINUTE, MINUTE)
     expect(received.map(({ body }) => body['status'])).toEqual(['firing', 'resolved'])
+    expect([...state.entries()].filter(([key]) => key.startsWith('alertmanager/alert/'))).toEqual([])
     await third.stop()
   })
 
@@ -264,6 +269,21 @@ describe('payloads', () => {
     })
     await manager.stop()
   })
+})
+
+test('an error names no address: it holds the secret', async () => {
+  const client = createHttpClient()
+  const { receivers, global, templates } = parseAlertmanagerConfig(
+    { route: { receiver: 'x' }, receivers: [{ name: 'x', slack_configs: [{ api_url: 'http://127.0.0.1:1/SECRET' }] }] },
+    'am.yml',
+    '.',
+  )
+  const integration = slackIntegration(receivers[0]!.slack_configs[0]!, global, 0, { client, templates })
+  const failed = integration.notify({ receiver: 'x', groupKey: 'k', groupLabels: [], externalUrl: '', alerts: [] })
+  const error: unknown = await failed.catch((thrown: unknown) => thrown)
+  expect(messageOf(error)).toContain('<redacted>')
+  expect(inspect(error)).not.toContain('SECRET')
+  expect(JSON.stringify(receivers)).not.toContain('SECRET')
 })
 
 describe('configuration', () => {

@@ -9,7 +9,7 @@ import type { AlertmanagerConfig } from './config.ts'
 import { deliver, NotificationLog, type DeliveryDeps } from './delivery.ts'
 import { AlertGroup, type Flush, type StoredAlert } from './group.ts'
 import { createInhibitor } from './inhibit.ts'
-import { integrationsOf, type Integration } from './notify/index.ts'
+import { integrationsOf, type ReceiverIntegration } from './notify/index.ts'
 import { buildRoute, groupKeyOf, groupLabelsOf, routesFor, type Route } from './route.ts'
 
 export interface AlertmanagerDeps extends Omit<DeliveryDeps, 'record'> {
@@ -18,7 +18,7 @@ export interface AlertmanagerDeps extends Omit<DeliveryDeps, 'record'> {
 
 interface Routing {
   readonly root: Route
-  readonly integrations: ReadonlyMap<string, readonly Integration[]>
+  readonly integrations: ReadonlyMap<string, readonly ReceiverIntegration[]>
   readonly isInhibited: ReturnType<typeof createInhibitor>
   readonly resolveTimeoutMs: number
   readonly externalUrl: string
@@ -120,7 +120,10 @@ export class Alertmanager {
       const key = `${route.key}\n${route.receiver}\n${labelsKey(labels)}`
       let group = this.#groups.get(key)
       if (group === undefined) {
-        group = new AlertGroup(route, labels, groupKeyOf(route, labels), this.#deps.clock, this.#flush, () => this.#groups.delete(key))
+        group = new AlertGroup(route, labels, groupKeyOf(route, labels), this.#deps.clock, this.#flush, (told) => {
+          if (told.alerts.size === 0) this.#groups.delete(key)
+          this.#forgetTold().catch((error: unknown) => this.#deps.log.error({ error: messageOf(error) }, 'alerts could not be let go'))
+        })
         this.#groups.set(key, group)
       }
       group.insert(alert)
@@ -147,17 +150,11 @@ export class Alertmanager {
       }
       isTold = results.every((result) => result.status === 'fulfilled' && result.value)
     }
-    // The group lets its resolved alerts go after this; so does the store, a turn later.
-    if (isTold)
-      queueMicrotask(
-        () => void this.#forgetTold().catch((error: unknown) => log.error({ error: messageOf(error) }, 'alerts could not be let go')),
-      )
     return isTold
   }
 
   /** Resolved alerts that no group holds any longer. */
   async #forgetTold(): Promise<void> {
-    await Promise.resolve()
     const nowMs = this.#deps.clock.now()
     const held = new Set([...this.#groups.values()].flatMap((group) => [...group.alerts.keys()]))
     const gone = [...this.#alerts.values()].filter(
@@ -174,6 +171,7 @@ export class Alertmanager {
     const groups = [...this.#groups.values()]
     this.#groups = new Map()
     await Promise.all(groups.map((group) => group.stop()))
+    for (const integration of [...(this.#routing?.integrations.values() ?? [])].flat()) integration.close()
   }
 }
 

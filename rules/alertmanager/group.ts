@@ -23,19 +23,20 @@ export class AlertGroup {
   readonly alerts = new Map<string, StoredAlert>()
   readonly #clock: Clock
   readonly #flush: Flush
-  readonly #onEmpty: (group: AlertGroup) => void
+  /** Resolved alerts were told and let go; a group left without any is not used again. */
+  readonly #onGone: (group: AlertGroup) => void
   readonly #stop = new AbortController()
   #hurry = new AbortController()
   #hasFlushed = false
   #running: Promise<void> | undefined
 
-  constructor(route: Route, labels: Labels, key: string, clock: Clock, flush: Flush, onEmpty: (group: AlertGroup) => void) {
+  constructor(route: Route, labels: Labels, key: string, clock: Clock, flush: Flush, onGone: (group: AlertGroup) => void) {
     this.route = route
     this.labels = labels
     this.key = key
     this.#clock = clock
     this.#flush = flush
-    this.#onEmpty = onEmpty
+    this.#onGone = onGone
   }
 
   insert(alert: StoredAlert): void {
@@ -58,7 +59,7 @@ export class AlertGroup {
       this.#hasFlushed = true
       const plannedMs = this.#clock.now() + this.route.groupIntervalMs
       await this.#once(signal)
-      if (this.alerts.size === 0) return this.#onEmpty(this)
+      if (this.alerts.size === 0) return
       await this.#clock.sleep(Math.max(0, plannedMs - this.#clock.now()), signal)
     }
   }
@@ -69,10 +70,12 @@ export class AlertGroup {
       .map((alert) => (alert.isResolved || alert.endsAtMs > nowMs ? alert : { ...alert, isResolved: true }))
       .sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
     if (!(await this.#flush(this, alerts, signal))) return
-    // One that fired again meanwhile is another object by now and stays.
+    let gone = 0
     for (const alert of alerts) {
-      const known = this.alerts.get(alert.fingerprint)
-      if (alert.isResolved && known?.updatedAtMs === alert.updatedAtMs) this.alerts.delete(alert.fingerprint)
+      // One that fired again meanwhile is another object by now and stays.
+      const isSame = this.alerts.get(alert.fingerprint)?.updatedAtMs === alert.updatedAtMs
+      if (alert.isResolved && isSame && this.alerts.delete(alert.fingerprint)) gone++
     }
+    if (gone > 0) this.#onGone(this)
   }
 }
