@@ -24,6 +24,7 @@ export function* linesTask(source: LogSource, request: LinesRequest): Task<LogLi
   let done = 0
   try {
     for (const rows of scan) {
+      entry.block++
       for (let i = 0; rows !== undefined && i < rows.count && !out.isFull; i++) {
         takeRow(pipeline, rows, i, entry, out)
         if (++done % LINES_PER_SLICE === 0) yield

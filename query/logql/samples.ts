@@ -91,6 +91,7 @@ class Sampler {
   }
 
   begin(rows: LogRows): void {
+    this.#entry.block++
     const size = rows.streams.length * rows.metadata.length
     this.#known = new Int32Array(this.#isByLabels && size <= KNOWN_MAX ? size : 0)
   }

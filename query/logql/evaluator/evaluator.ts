@@ -1,5 +1,5 @@
 /** Walks a metric expression: leaves are asked of the queryable, everything else happens here on columns. */
-import { EMPTY_LABELS, labelValue, labelsWith } from '../../../lib/model/index.ts'
+import { compareLabels, EMPTY_LABELS, labelValue, labelsWith } from '../../../lib/model/index.ts'
 import { compileRegexp } from '../../../lib/regexp/index.ts'
 import { SightlineError } from '../../../lib/runtime/errors.ts'
 import type { Grouping, LabelReplace, RangeAggregation, SampleExpr, VectorAggregation } from '../ast.ts'
@@ -59,7 +59,10 @@ async function rangeSeries(node: RangeAggregation, grouping: Grouping | undefine
   const { queryable, grid, cellsMax, signal, stats } = evaluation
   const columns = await queryable.samples({ query: node.source, grid, grouping, cellsMax }, signal)
   addStats(stats, columns.stats)
-  return finishSamples(node, columns, grid).filter(hasAny)
+  // In the order of their labels: which of two equal values `topk` takes mustn't hang on who was read first.
+  return finishSamples(node, columns, grid)
+    .filter(hasAny)
+    .sort((a, b) => compareLabels(a.labels, b.labels))
 }
 
 export function addStats(into: { lines: number; bytes: number }, stats: ReadStats): void {

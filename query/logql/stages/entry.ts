@@ -17,6 +17,8 @@ export const ERROR_DETAILS_LABEL = '__error_details__'
 export const EXTRACTED_SUFFIX = '_extracted'
 
 export class Entry {
+  /** Counts the blocks of lines: bytes seen under one number don't change. */
+  block = 0
   timeMs = 0
   subNs = 0
   error = ''

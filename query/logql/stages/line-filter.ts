@@ -61,7 +61,8 @@ function testOf(op: LineOp, text: string): Test {
 function containsTest(text: string): Test {
   if (text === '') return () => true
   const needle = Buffer.from(text)
-  let block: Uint8Array | undefined
+  let block = -1
+  let blockBytes: Uint8Array | undefined
   let view: Buffer = needle
   /** The text is not in [clearFrom, clearTo), and where clearTo is in the block, it begins there. */
   let clearFrom = 0
@@ -69,8 +70,9 @@ function containsTest(text: string): Test {
   return (entry) => {
     if (entry.isReplaced) return entry.text.includes(text)
     const { bytes, start, end } = entry
-    if (bytes !== block) {
-      block = bytes
+    if (entry.block !== block || bytes !== blockBytes) {
+      block = entry.block
+      blockBytes = bytes
       view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       clearFrom = clearTo = 0
     }

@@ -172,14 +172,14 @@ class TemplateParser {
     if (token === '(') {
       const commands = this.#commands(tokens)
       if (tokens.shift() !== ')') throw templateError('unclosed left paren')
-      const path = tokens[0]?.startsWith('.') === true && tokens[0] !== '.' ? tokens.shift()!.slice(1).split('.') : []
+      const path = chainOf(tokens)
       return { kind: 'pipeline', pipeline: { target: undefined, commands }, path }
     }
     if (token === '.') return { kind: 'field', path: [] }
     if (token.startsWith('.')) return { kind: 'field', path: token.slice(1).split('.') }
     if (token.startsWith('$')) {
       if (!this.#variables.has(token)) throw templateError(`undefined variable "${token}"`)
-      const path = tokens[0]?.startsWith('.') === true && tokens[0] !== '.' ? tokens.shift()!.slice(1).split('.') : []
+      const path = chainOf(tokens)
       return { kind: 'variable', name: token, path }
     }
     if (token[0] === '"' || token[0] === '`') return { kind: 'value', value: unquote(token) }
@@ -193,6 +193,13 @@ class TemplateParser {
   }
 }
 
+/** Before a field that belongs to what is in front of it. */
+const CHAIN = '>'
+
+function chainOf(tokens: string[]): string[] {
+  return tokens[0]?.startsWith(CHAIN) === true ? tokens.shift()!.slice(2).split('.') : []
+}
+
 /** Tokens of an action. A field directly behind a variable or a parenthesis belongs to it, one behind white space doesn't. */
 function scan(text: string): string[] {
   const out: string[] = []
@@ -200,7 +207,8 @@ function scan(text: string): string[] {
     TOKEN.lastIndex = at
     const token = TOKEN.exec(text)?.[0]
     if (token === undefined) throw templateError(`unexpected ${JSON.stringify(text[at])} in command`)
-    if (token.trim() !== '') out.push(token)
+    const isChained = token.startsWith('.') && token !== '.' && /[\w)]/.test(text[at - 1] ?? '')
+    if (token.trim() !== '') out.push(isChained ? `${CHAIN}${token}` : token)
     at = TOKEN.lastIndex
   }
   return out
