@@ -44,6 +44,9 @@ export const RESOLVED_RETENTION_MS = 15 * 60_000
 /** A pending alert from longer ago than this is not taken up again. */
 export const OUTAGE_TOLERANCE_MS = 3_600_000
 
+/** After so many samples (some 5 ms) others have their turn. */
+const TURN_SAMPLES = 256
+
 const NAME_ONLY = new Set([METRIC_NAME])
 
 export class AlertingRule {
@@ -128,7 +131,8 @@ export class AlertingRule {
     const externalLabels = mapOf(context.externalLabels)
     const query = async (expression: string): Promise<TemplateSample[]> =>
       (await context.query(expression, timeMs)).map(({ labels, value }) => ({ Labels: mapOf(labels), Value: value }))
-    for (const { labels, value } of vector) {
+    for (const [i, { labels, value }] of vector.entries()) {
+      if (i % TURN_SAMPLES === TURN_SAMPLES - 1) await new Promise((resolve) => setImmediate(resolve))
       const data = { labels: mapOf(labels), externalLabels, externalUrl: context.externalUrl, value, nowMs: timeMs }
       const expandAll = async (templates: ReadonlyMap<string, AlertTemplate>): Promise<[string, string][]> => {
         const out: [string, string][] = []

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseConfig } from '../lib/config/index.ts'
 import { labelsOf } from '../lib/model/index.ts'
@@ -50,7 +51,16 @@ alerting:
   server.close()
 })
 
-test('fingerprints are FNV-1a over names and values', () => {
-  expect(fingerprintOf([])).toBe('cbf29ce484222325')
-  expect(fingerprintOf(['a', 'b'])).not.toBe(fingerprintOf(['ab', '']))
+test('fingerprints are 64-bit FNV-1a over names and values', () => {
+  const model = (texts: readonly string[]): string => {
+    let hash = 0xcbf29ce484222325n
+    for (const byte of texts.flatMap((text) => [...Buffer.from(text), 0xff]))
+      hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn
+    return hash.toString(16).padStart(16, '0')
+  }
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: 'grapheme' }), { maxLength: 8 }), (texts) => {
+      expect(fingerprintOf(texts)).toBe(model(texts))
+    }),
+  )
 })

@@ -63,12 +63,13 @@ export class Alertmanager {
     const { state, clock } = this.#deps
     this.#record.load()
     await this.#record.forgetBefore(clock.now())
-    const untilMs = clock.now() + (this.#routing?.resolveTimeoutMs ?? 0)
+    const timeoutMs = this.#routing?.resolveTimeoutMs ?? 0
     for (const [key, value] of state.entries()) {
       if (!key.startsWith(ALERT_PREFIX)) continue
       const alert = value as StoredAlert
-      // Whoever raised it has so long to say that it still fires.
-      this.#alerts.set(alert.fingerprint, alert.isResolved ? alert : { ...alert, endsAtMs: untilMs })
+      // Whoever raised it has as long as before to say that it still fires, at least the time-out.
+      const endsAtMs = clock.now() + Math.max(timeoutMs, alert.endsAtMs - alert.updatedAtMs)
+      this.#alerts.set(alert.fingerprint, alert.isResolved ? alert : { ...alert, endsAtMs })
     }
     this.#isStarted = true
     this.#sortAll()
