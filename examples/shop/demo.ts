@@ -30,7 +30,7 @@ const { values: flags } = parseArgs({
     data: { type: 'string' },
     rate: { type: 'string', default: '4' },
     'break-after': { type: 'string', default: '30' },
-    'mend-after': { type: 'string', default: '90' },
+    'mend-after': { type: 'string', default: '75' },
     once: { type: 'string' },
   },
 })
