@@ -26,6 +26,8 @@ const durations = histogram(
 
 /** Firing alerts are told again so often. */
 export const RESEND_DELAY_MS = 60_000
+/** Told at once; then others have their turn. */
+const NOTICES_MAX = 512
 /** So often the state log hears that a group still runs: a pending alert loses at most that much of its `for` over a restart. */
 const HEARTBEAT_MS = 30_000
 
@@ -224,10 +226,10 @@ export class RuleGroup {
     const changes: [string, unknown][] = []
     const recorded = new Map<string, string>()
     for (const alert of rule.active.values()) {
-      const record = recordOf(alert)
-      const text = JSON.stringify({ ...record, annotations: undefined })
+      const { state, activeAtMs, firedAtMs, resolvedAtMs, keepFiringSinceMs } = alert
+      const text = `${state} ${activeAtMs} ${firedAtMs} ${resolvedAtMs} ${keepFiringSinceMs}`
       recorded.set(alert.fingerprint, text)
-      if (run.recorded.get(alert.fingerprint) !== text) changes.push([this.#alertKey(run, alert.fingerprint), record])
+      if (run.recorded.get(alert.fingerprint) !== text) changes.push([this.#alertKey(run, alert.fingerprint), recordOf(alert)])
     }
     for (const fingerprint of run.recorded.keys()) if (!recorded.has(fingerprint)) changes.push([this.#alertKey(run, fingerprint), null])
     if (changes.length > 0 || (recorded.size > 0 && timeMs - this.#heartbeatMs >= HEARTBEAT_MS)) {
@@ -240,7 +242,10 @@ export class RuleGroup {
     const notices = rule.notices(timeMs, RESEND_DELAY_MS, this.intervalMs, link)
     if (notices.length === 0) return
     try {
-      await this.deps.send(notices)
+      for (let at = 0; at < notices.length; at += NOTICES_MAX) {
+        if (at > 0) await new Promise((resolve) => setImmediate(resolve))
+        await this.deps.send(notices.slice(at, at + NOTICES_MAX))
+      }
     } catch (error) {
       rule.unsent(timeMs)
       throw error

@@ -89,9 +89,10 @@ export class Alertmanager {
     const changes: [string, unknown][] = []
     const merged: StoredAlert[] = []
     for (const notice of notices) {
-      const alert = merge(this.#alerts.get(fingerprintOf(notice.labels)), notice, nowMs)
+      const fingerprint = fingerprintOf(notice.labels)
+      const known = this.#alerts.get(fingerprint)
+      const alert = merge(fingerprint, known, notice, nowMs)
       if (alert === undefined) continue
-      const known = this.#alerts.get(alert.fingerprint)
       merged.push(alert)
       if (known === undefined || known.isResolved !== alert.isResolved || known.startsAtMs !== alert.startsAtMs) {
         changes.push([ALERT_PREFIX + alert.fingerprint, alert])
@@ -177,12 +178,12 @@ export class Alertmanager {
 }
 
 /** What is known of an alert with what is told of it now; undefined for the end of what we never saw begin. */
-function merge(known: StoredAlert | undefined, notice: Notice, nowMs: number): StoredAlert | undefined {
+function merge(fingerprint: string, known: StoredAlert | undefined, notice: Notice, nowMs: number): StoredAlert | undefined {
   const { labels, annotations, startsAtMs, endsAtMs, isResolved, generatorUrl } = notice
   if (isResolved && (known === undefined || (known.isResolved && known.endsAtMs >= endsAtMs))) return undefined
   const goesOn = known !== undefined && (!known.isResolved || startsAtMs <= known.endsAtMs)
   return {
-    fingerprint: fingerprintOf(labels),
+    fingerprint,
     labels,
     annotations,
     startsAtMs: goesOn ? Math.min(known.startsAtMs, startsAtMs) : startsAtMs,
