@@ -67,7 +67,7 @@ async function startSightline(dir: string, configPath: string, dataDir: string):
   })
   say(banner)
   const url = /is ready: (\S+)/.exec(banner)?.[1]
-  const otlpHttpUrl = /OTLP gRPC, HTTP +\S+ +(\S+)/.exec(banner)?.[1]
+  const otlpHttpUrl = /OTLP over HTTP +(\S+)/.exec(banner)?.[1]
   if (url === undefined || otlpHttpUrl === undefined) throw new Error(`cannot start Sightline: no addresses in "${banner}"`)
   return { url, otlpHttpUrl, child }
 }
