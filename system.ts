@@ -184,6 +184,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     reload,
     async stop() {
       waiting = 'collectors'
+      await query.rules.stop()
       page.stop()
       await telemetry?.stop()
       await opened.close()
