@@ -147,6 +147,11 @@ describe('stages', () => {
     )
   })
 
+  test('keys become label names', () => {
+    const line = '{"9x":1,"a b":{"1.c":2,"_1":3},"ключ":4,"\\u0061z":5,"":6}'
+    expect(fieldsOf({ kind: 'json', expressions: [] }, line)).toEqual({ _9x: '1', a_b_1_c: '2', a_b__1: '3', ____: '4', az: '5' })
+  })
+
   test('any line leaves parsers with labels or an error, never an exception', () => {
     const stages = [
       { kind: 'json', expressions: [] },

@@ -6,6 +6,7 @@
  */
 import type { Entry } from './entry.ts'
 import { sanitizeName } from './names.ts'
+import { KeyTable } from './key-table.ts'
 import type { LineStage } from './stage.ts'
 
 export const JSON_ERROR = 'JSONParserErr'
@@ -21,6 +22,7 @@ const CLOSE = 125
 export class JsonScanner {
   #bytes: Buffer = EMPTY
   #end = 0
+  readonly #keys = new KeyTable()
   at = 0
 
   reset(bytes: Uint8Array, start: number, end: number): void {
@@ -65,6 +67,23 @@ export class JsonScanner {
     this.at = at + 1
     if (hasEscape) return unescaped(bytes.toString('utf8', start, at))
     return isAscii ? bytes.toString('latin1', start, at) : bytes.toString('utf8', start, at).replaceAll('\ufffd', '')
+  }
+
+  /** A key as the part of a label name it makes, its quotes read over; undefined where it doesn't end. */
+  name(): string | undefined {
+    const bytes = this.#bytes
+    const start = this.at + 1
+    for (let at = start; at < this.#end; at++) {
+      const byte = bytes[at]!
+      if (byte === 92 || byte >= 128) break
+      if (byte !== QUOTE) continue
+      const name = this.#keys.nameOf(bytes, start, at)
+      if (name === undefined) break
+      this.at = at + 1
+      return name
+    }
+    const key = this.string()
+    return key === undefined ? undefined : sanitizeName(key, false)
   }
 
   /** A number, true, false or null as written. */
@@ -175,7 +194,7 @@ function flatten(scanner: JsonScanner, entry: Entry, prefix: string, depth: numb
   if (depth > DEPTH_MAX) return false
   for (;;) {
     if (scanner.peek() !== QUOTE) return false
-    const key = scanner.string()
+    const key = scanner.name()
     if (key === undefined || !scanner.take(COLON)) return false
     if (!field(scanner, entry, prefix, key, depth, state) || state.missing <= 0) return false
     if (scanner.take(COMMA)) continue
@@ -185,7 +204,7 @@ function flatten(scanner: JsonScanner, entry: Entry, prefix: string, depth: numb
 
 function field(scanner: JsonScanner, entry: Entry, prefix: string, key: string, depth: number, state: { missing: number }): boolean {
   const first = scanner.peek()
-  const name = prefix === '' ? sanitizeName(key) : `${prefix}_${sanitizeName(key, false)}`
+  const name = prefix === '' ? startingName(key) : `${prefix}_${key}`
   if (first === OPEN)
     return entry.wanted === undefined || leadsToWanted(entry, name) ? flatten(scanner, entry, name, depth + 1, state) : scanner.skip()
   if (first === 91) return scanner.skip()
@@ -197,6 +216,12 @@ function field(scanner: JsonScanner, entry: Entry, prefix: string, key: string, 
   entry.set(target, value, 2)
   state.missing--
   return true
+}
+
+/** A label name starts with no digit; behind a prefix it may. */
+function startingName(name: string): string {
+  const code = name.charCodeAt(0)
+  return code >= 48 && code <= 57 ? `_${name}` : name
 }
 
 function leadsToWanted(entry: Entry, prefix: string): boolean {
