@@ -220,10 +220,10 @@ test('build, limits, format', async () => {
 })
 
 describe('tail', () => {
-  const connect = async (query: string, headers: Record<string, string> = {}): Promise<WebSocket> => {
+  const connect = async (query: string, headers: Record<string, string> = {}, more = ''): Promise<WebSocket> => {
     if (!api.app.server.listening) await api.app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = api.app.server.address() as AddressInfo
-    return new WebSocket(`ws://127.0.0.1:${port}${base}/tail?query=${encodeURIComponent(query)}`, { headers })
+    return new WebSocket(`ws://127.0.0.1:${port}${base}/tail?query=${encodeURIComponent(query)}${more}`, { headers })
   }
   const message = (socket: WebSocket): Promise<{ streams: unknown[]; dropped_entries: unknown }> =>
     new Promise((resolve, reject) => {
@@ -243,6 +243,25 @@ describe('tail', () => {
     await api.clock.advance(1000)
     expect((await next).streams).toEqual([{ stream: { app: 'db', rows: '99' }, values: [[`${NOW_MS + 100}000000`, 'rows=99']] }])
     socket.close()
+  })
+
+  test('what a full first answer left out stays out', async () => {
+    for (let i = 0; i < 5; i++) api.add({ stream: labelsOf({ app: 'late' }), timeMs: NOW_MS - 1000 + i, line: `n=${i}` })
+    const limited = await connect('{app="late"}', {}, '&limit=2')
+    const first = await message(limited)
+    expect(first.streams).toMatchObject([
+      {
+        values: [
+          [expect.any(String), 'n=3'],
+          [expect.any(String), 'n=4'],
+        ],
+      },
+    ])
+    api.add({ stream: labelsOf({ app: 'late' }), timeMs: NOW_MS, line: 'n=5' })
+    const next = message(limited)
+    await api.clock.advance(1000)
+    expect((await next).streams).toMatchObject([{ values: [[expect.any(String), 'n=5']] }])
+    limited.close()
   })
 
   test('what the ordinary route refuses is refused before the upgrade', async () => {

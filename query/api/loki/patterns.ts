@@ -47,8 +47,8 @@ export function minePatterns(lines: LogLines, stepMs: number): LinePattern[] {
 export function patternOf(line: string): string {
   const isCut = line.length > LINE_CHARS_MAX
   const words = (isCut ? line.slice(0, LINE_CHARS_MAX) : line)
-    .replaceAll(/"[^"]*\d[^"]*"/g, '"<_>"')
-    .replaceAll(/[^\s"=,:;()[\]{}<>|]*\d[^\s"=,:;()[\]{}<>|]*/g, '<_>')
+    .replaceAll(/"[^"]*"/g, (quoted) => (/\d/.test(quoted) ? '"<_>"' : quoted))
+    .replaceAll(/[^\s"=,:;()[\]{}<>|]+/g, (word) => (/\d/.test(word) ? '<_>' : word))
   const joined = words.replaceAll(/<_>(?:[.:/-]?<_>)+/g, '<_>')
   return isCut && !joined.endsWith('<_>') ? `${joined}<_>` : joined
 }

@@ -119,14 +119,17 @@ async function follow(deps: LokiApiDeps, call: TailCall, client: WebSocket): Pro
   client.on('close', () => gone.abort())
   const sent = new SentEntries()
   let isFirst = true
+  /** Nothing before this is sent: what a full first answer left out stays out. */
+  let floor = call.start
   let dropped: string[] = []
   try {
     while (!gone.signal.aborted) {
       const endMs = deps.clock.now() - call.delayMs
-      const lookBackMs = Math.max(call.start.ms, endMs - LOOK_BACK_MS)
-      const start = isFirst || lookBackMs === call.start.ms ? call.start : { ms: lookBackMs, subNs: 0 }
-      const lines = await poll(deps, call, start, { ms: endMs + 1, subNs: 0 }, isFirst, gone.signal)
+      const start = floor.ms >= endMs - LOOK_BACK_MS ? floor : { ms: endMs - LOOK_BACK_MS, subNs: 0 }
+      const lines = await poll(deps, call, isFirst ? call.start : start, { ms: endMs + 1, subNs: 0 }, isFirst, gone.signal)
       const fresh = sent.filter(lines)
+      const last = lines.count - 1
+      if (isFirst && lines.count >= call.limit) floor = { ms: lines.timeMs[last]!, subNs: lines.subNs[last]! }
       isFirst = false
       if (fresh.count > 0) {
         if (client.bufferedAmount > LAG_BYTES_MAX) dropped = [...dropped, ...droppedOf(fresh)].slice(0, DROPPED_MAX)
