@@ -13,6 +13,7 @@ const VOLUME_LIMIT = 100
 const VOLUME_STEPS_MAX = 250
 
 export function labelRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
+  indexRoutes(app, deps)
   for (const path of ['/labels', '/label']) {
     both(app, path, async (request, reply) => {
       const streams = streamsRequest(deps, paramsOf(request))
@@ -39,7 +40,9 @@ export function labelRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
     const byKey = new Map<string, Labels>(found.flat().map((labels) => [labelsKey(labels), labels]))
     return sendJson(reply, { status: 'success', data: [...byKey.values()].map(labelsToObject) })
   })
+}
 
+function indexRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
   both(app, '/index/stats', async (request, reply) => {
     const params = paramsOf(request)
     requiredQuery(params)
