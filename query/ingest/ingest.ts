@@ -34,6 +34,7 @@ export interface IngestCounters {
   readonly refused: Readonly<Record<string, number>>
 }
 
+/** Records of data behind the checkpoints; control records are read at every start and not counted. */
 export interface ReplayProgress {
   readonly totalRecords: number
   readonly doneRecords: number
@@ -67,14 +68,17 @@ export class Ingest implements Appender {
       const [signal, partition] = key.split('/') as [Signal, string]
       return { signal, partition: Number(partition), fromOffset: offset }
     })
-    from.push({ signal: 'control', partition: 0, fromOffset: journal.startOffset('control', 0) })
     for (const { signal, partition, fromOffset } of from) this.#progress.totalRecords += journal.endOffset(signal, partition) - fromOffset
+    from.push({ signal: 'control', partition: 0, fromOffset: journal.startOffset('control', 0) })
     for await (const batch of journal.read(from)) {
       for (const record of batch) {
-        if (record.signal === 'control') this.#controls.push(record)
-        else await shards.appendWhenRoom(record)
+        if (record.signal === 'control') {
+          this.#controls.push(record)
+          continue
+        }
+        await shards.appendWhenRoom(record)
+        this.#progress.doneRecords++
       }
-      this.#progress.doneRecords += batch.length
     }
     await shards.settled()
     this.#isOpen = true

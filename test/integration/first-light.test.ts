@@ -1,0 +1,306 @@
+/**
+ * The whole pipeline in one process, killed again and again: the shop, a real node exporter, real container log files and a real OpenTelemetry SDK go in; every sample
+ * of a stored scrape, every line and every acknowledged span is counted and found once through the APIs that Grafana uses; the broken shop raises an alert that
+ * reaches three kinds of receivers once, and its end too.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startShop, SERVICES, type Shop } from '../../examples/shop/shop.ts'
+import { formatLabels, labelsOf } from '../../lib/model/index.ts'
+import { parseFloatBytes, parseSeries } from '../../lib/wire/prometheus-text/index.ts'
+import { eventually } from '../harness/eventually.ts'
+import { startLogWriter, type LogWriter } from '../harness/log-writer.ts'
+import { startNodeExporter, type NodeExporter } from '../harness/node-exporter.ts'
+import { startReceivers, type Receivers } from '../harness/receivers.ts'
+import { SightlineProcess } from '../harness/sightline.ts'
+import { startSpanWriter, type SpanWriter } from '../harness/span-writer.ts'
+
+/** Instants of the kills come from this, so that a failure can be run again. */
+const SEED = 20_261_121
+const KILLS = 6
+
+let sightline: SightlineProcess
+let nodeExporter: NodeExporter
+let shop: Shop
+let logs: LogWriter
+let spans: SpanWriter
+let receivers: Receivers
+let hasFailed = false
+
+beforeAll(async () => {
+  receivers = await startReceivers()
+  nodeExporter = await startNodeExporter()
+  sightline = await SightlineProcess.create()
+  const podsDir = join(sightline.folder, 'pods')
+  mkdirSync(podsDir)
+  shop = await startShop({ podsDir, otlpEndpoint: `http://127.0.0.1:${sightline.ports.otlpHttp}` })
+  writeFileSync(join(sightline.folder, 'rules.yml'), RULES)
+  writeFileSync(sightline.configPath, configOf(podsDir))
+  logs = startLogWriter(podsDir, 'writer-1', 10)
+  spans = startSpanWriter(`http://127.0.0.1:${sightline.ports.otlpHttp}`, 10)
+  shop.startLoad(5)
+}, 60_000)
+
+afterAll(async () => {
+  logs?.stop()
+  await spans?.stop()
+  await shop?.stop()
+  nodeExporter?.stop()
+  receivers?.stop()
+  await sightline?.dispose(hasFailed)
+}, 60_000)
+
+const RULES = `
+groups:
+  - name: shop
+    rules:
+      - alert: ShopErrors
+        expr: sum by (service) (rate(http_requests_total{job="shop", service="payment", status=~"5.."}[10s])) > 0
+        for: 1s
+        labels: { severity: page }
+        annotations: { summary: '{{ $labels.service }} fails' }
+`
+
+function configOf(podsDir: string): string {
+  const targets = SERVICES.map((service) => `{ targets: ['${new URL(shop.urls[service]).host}'], labels: { service: ${service} } }`)
+  return `
+cluster: test
+global: { scrape_interval: 500ms, evaluation_interval: 500ms, external_labels: { region: here } }
+shards: { checkpoint_interval: 2s }
+self: { scrape: false, traces: false }
+scrape_configs:
+  - { job_name: node, static_configs: [{ targets: ['${nodeExporter.address}'] }] }
+  - { job_name: shop, static_configs: [${targets.join(', ')}] }
+tail: [{ include: ['${podsDir}/*/*/*.log'] }]
+rule_files: ['${join(sightline.folder, 'rules.yml')}']
+alertmanager:
+  route: { receiver: team, group_by: [alertname], group_wait: 500ms, group_interval: 1s, repeat_interval: 1h }
+  receivers:
+    - name: team
+      slack_configs: [{ api_url: '${receivers.url}/slack', channel: '#shop', send_resolved: true }]
+      pagerduty_configs: [{ routing_key: key, url: '${receivers.url}/pagerduty' }]
+      webhook_configs: [{ url: '${receivers.url}/webhook' }]
+`
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** The same numbers from the same seed. */
+function* randoms(seed: number): Generator<number> {
+  let state = seed
+  for (;;) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    yield state / 2 ** 32
+  }
+}
+
+async function onFailure<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    hasFailed = true
+    throw new Error(`seed ${SEED}, folder ${sightline.folder}, last output:\n${sightline.output.slice(-2000)}`, { cause: error })
+  }
+}
+
+describe('first light', () => {
+  test('kill -9 at seeded instants, with everything coming in', { timeout: 120_000 }, () =>
+    onFailure(async () => {
+      const random = randoms(SEED)
+      for (let kill = 0; kill < KILLS; kill++) {
+        await sightline.start()
+        await pause(500 + random.next().value! * 3000)
+        await sightline.end('SIGKILL')
+      }
+      await sightline.start()
+      await pause(2000)
+      expect(sightline.isRunning).toBe(true)
+    }),
+  )
+
+  test('the broken shop raises an alert that reaches every receiver once, over a kill -9, and its end too', { timeout: 120_000 }, () =>
+    onFailure(async () => {
+      const every = (state: string): Map<string, number> =>
+        new Map(['slack', 'pagerduty', 'webhook'].map((name) => [`${name} ${state}`, 1]))
+      await shop.break()
+      await eventually(() => expect(receivers.counts).toEqual(every('firing')), 40_000)
+      await pause(500)
+      await sightline.end('SIGKILL')
+      await sightline.start()
+      await pause(5000)
+      expect(receivers.counts).toEqual(every('firing'))
+      await shop.mend()
+      const both = new Map([...every('firing'), ...every('resolved')])
+      await eventually(() => expect(receivers.counts).toEqual(both), 60_000)
+    }),
+  )
+
+  test('every sample of every stored scrape of the node exporter is there, and no stored scrape is missing one', { timeout: 60_000 }, () =>
+    onFailure(async () => {
+      const bodies = new Map(nodeExporter.bodies)
+      const stored = await storedScrapes()
+      expect(stored.numberAt.size).toBeGreaterThan(20)
+      for (const [time, number] of stored.numberAt)
+        expect(samplesAt(stored.series, time)).toEqual(samplesIn(bodies.get(number) ?? (await laterBody(number))))
+      // A scrape is lost only where a kill came between its answer and its row: once a life at most.
+      const found = new Set(stored.numberAt.values())
+      const missing = [...bodies.keys()].filter((number) => !found.has(number))
+      expect(missing.length).toBeLessThanOrEqual(KILLS + 2)
+      expect(found.size).toBe(stored.numberAt.size)
+    }),
+  )
+
+  test('every line is there once, in order, with the labels of its path', { timeout: 60_000 }, () =>
+    onFailure(async () => {
+      logs.stop()
+      const written = [...logs.lines]
+      const found = await eventually(async () => {
+        const lines = await linesOf('{namespace="load", pod="writer-1", container="app", cluster="test", region="here"}')
+        expect(lines.length).toBeGreaterThanOrEqual(written.length)
+        return lines
+      }, 20_000)
+      expect(found).toEqual(written)
+    }),
+  )
+
+  test('the shop: its lines are as many as in its files, its traces are whole and linked to its logs', { timeout: 60_000 }, () =>
+    onFailure(async () => {
+      await shop.stopLoad()
+      for (const path of shop.logPaths) {
+        const pod = path.split('/').at(-3)!.split('_')[1]!
+        await eventually(async () => {
+          const inFile = readFileSync(path, 'utf8')
+            .split('\n')
+            .filter((line) => / F /.test(line)).length
+          const [count] = await lokiVector(`sum(count_over_time({namespace="shop", pod="${pod}"}[1h]))`)
+          expect(Number(count?.value[1] ?? 0)).toBe(inFile)
+        }, 20_000)
+      }
+      // Services export on their own time, and what a killed process was not asked again for is the SDK's loss: the newest whole trace is looked for.
+      const query = '{ resource.service.name = "frontend" && kind = server } >> { resource.service.name = "payment" }'
+      const trace = await eventually(async () => {
+        const search = await sightline.get<{ traces: FoundTrace[] }>(`/tempo/api/search?limit=50&q=${encodeURIComponent(query)}`)
+        const whole = search.traces.find(({ serviceStats }) => Object.keys(serviceStats).length === 4)
+        expect(Object.keys(whole?.serviceStats ?? {}).sort()).toEqual(['cart', 'checkout', 'frontend', 'payment'])
+        return whole!
+      })
+      const [linked] = await lokiVector(
+        `sum(count_over_time({namespace="shop"} | json | trace_id="${trace.traceID.padStart(32, '0')}" [1h]))`,
+      )
+      expect(Number(linked?.value[1] ?? 0)).toBeGreaterThan(0)
+    }),
+  )
+
+  test('every acknowledged span is there once', { timeout: 60_000 }, () =>
+    onFailure(async () => {
+      await spans.stop()
+      const acknowledged = [...spans.acknowledged]
+      expect(acknowledged.length).toBeGreaterThan(500)
+      for (let i = 0; i < acknowledged.length; i += 50) {
+        await Promise.all(
+          acknowledged.slice(i, i + 50).map(async (ids) => {
+            const [traceId, spanId] = ids.split(' ') as [string, string]
+            const trace = await sightline.get<{ data: { spans: { spanID: string }[] }[] }>(`/jaeger/api/traces/${traceId}`)
+            expect(trace.data[0]!.spans.map((span) => span.spanID)).toEqual([spanId])
+          }),
+        )
+      }
+    }),
+  )
+
+  test('SIGTERM drains and ends with 0; the next start replays nothing', { timeout: 60_000 }, () =>
+    onFailure(async () => {
+      const before = await lokiVector('sum(count_over_time({namespace="load"}[1h]))')
+      expect(await sightline.end('SIGTERM')).toBe(0)
+      await sightline.start()
+      const walreplay = await sightline.get<{ data: { max: number } }>('/api/v1/status/walreplay')
+      expect(walreplay.data.max).toBe(0)
+      expect((await lokiVector('sum(count_over_time({namespace="load"}[1h]))'))[0]!.value[1]).toBe(before[0]!.value[1])
+    }),
+  )
+})
+
+interface FoundTrace {
+  readonly traceID: string
+  readonly serviceStats: Record<string, unknown>
+}
+
+interface StoredScrapes {
+  /** Seconds -> number of the body. */
+  readonly numberAt: ReadonlyMap<number, number>
+  readonly series: readonly { readonly metric: Record<string, string>; readonly values: [number, string][] }[]
+}
+
+async function storedScrapes(): Promise<StoredScrapes> {
+  const numbers = await sightline.query<StoredScrapes['series']>('proxy_body{job="node"}[1h]')
+  const series = await sightline.query<StoredScrapes['series']>('{job="node"}[1h]')
+  return { numberAt: new Map(numbers.flatMap((one) => one.values.map(([time, value]) => [time, Number(value)] as const))), series }
+}
+
+/** A body that was served after the list was taken. */
+async function laterBody(number: number): Promise<string> {
+  return eventually(() => {
+    const body = nodeExporter.bodies.get(number)
+    expect(body).toBeDefined()
+    return body!
+  })
+}
+
+/** `series value` of everything exposed in a body. */
+function samplesIn(body: string): string[] {
+  const out: string[] = []
+  for (const line of body.split('\n')) {
+    if (line === '' || line.startsWith('#')) continue
+    const at = line.lastIndexOf(' ')
+    const value = Buffer.from(line.slice(at + 1))
+    out.push(`${formatLabels(parseSeries(line.slice(0, at)))} ${parseFloatBytes(value, 0, value.length)}`)
+  }
+  return out.sort()
+}
+
+const ADDED = new Set(['job', 'instance', 'cluster', 'region'])
+const REPORTED = /^(up|scrape_.*)$/
+
+/** `series value` of everything stored at an instant, without what scraping added. */
+function samplesAt(series: StoredScrapes['series'], time: number): string[] {
+  const out: string[] = []
+  for (const { metric, values } of series) {
+    if (REPORTED.test(metric['__name__']!)) continue
+    const cell = values.find(([at]) => at === time)
+    if (cell === undefined) continue
+    const labels = labelsOf(Object.entries(metric).filter(([name]) => !ADDED.has(name)))
+    out.push(`${formatLabels(labels)} ${Number(cell[1].replace('Inf', 'Infinity'))}`)
+  }
+  return out.sort()
+}
+
+/** Every line of a selector, oldest first. */
+async function linesOf(selector: string): Promise<string[]> {
+  const out: { ns: bigint; line: string }[] = []
+  let startNs = BigInt(Date.now() - 3_600_000) * 1_000_000n
+  for (;;) {
+    const params = new URLSearchParams({
+      query: selector,
+      start: String(startNs),
+      end: String(BigInt(Date.now() + 1000) * 1_000_000n),
+      limit: '5000',
+      direction: 'forward',
+    })
+    const page = await sightline.get<{ data: { result: { values: [string, string][] }[] } }>(`/loki/api/v1/query_range?${params}`)
+    const lines = page.data.result.flatMap((stream) => stream.values.map(([ns, line]) => ({ ns: BigInt(ns), line })))
+    out.push(...lines)
+    if (lines.length < 5000) break
+    startNs = lines.reduce((max, { ns }) => (ns > max ? ns : max), 0n) + 1n
+  }
+  return out.sort((a, b) => (a.ns < b.ns ? -1 : a.ns > b.ns ? 1 : numberOf(a.line) - numberOf(b.line))).map(({ line }) => line)
+}
+
+const numberOf = (line: string): number => Number(/^line (\d+)/.exec(line)?.[1] ?? 0)
+
+async function lokiVector(query: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
+  const answer = await sightline.get<{ data: { result: { metric: Record<string, string>; value: [number, string] }[] } }>(
+    `/loki/api/v1/query?query=${encodeURIComponent(query)}`,
+  )
+  return answer.data.result
+}
