@@ -51,22 +51,20 @@ export function createPageView({ query, journal, clock, build, waiting, targets,
     journal: journal.stats(),
     targets: targets(),
     tails: tails(),
-    alerts: query.rules.view
-      .groups()
-      .flatMap((group) =>
-        group.rules.flatMap(({ rule }) =>
-          rule instanceof AlertingRule
-            ? [...rule.active.values()]
-                .filter((alert) => alert.state !== 'inactive')
-                .map((alert) => ({
-                  name: labelValue(alert.labels, 'alertname'),
-                  state: alert.state,
-                  labels: formatLabels(alert.labels),
-                  sinceMs: alert.activeAtMs,
-                }))
-            : [],
-        ),
+    alerts: query.rules.view.groups().flatMap((group) =>
+      group.rules.flatMap(({ rule }) =>
+        rule instanceof AlertingRule
+          ? [...rule.active.values()]
+              .filter((alert) => alert.state !== 'inactive')
+              .map((alert) => ({
+                name: labelValue(alert.labels, 'alertname'),
+                state: alert.state,
+                labels: formatLabels(alert.labels),
+                sinceMs: alert.activeAtMs,
+              }))
+          : [],
       ),
+    ),
     addresses: addresses(),
   })
   return { view, stop: () => clearInterval(timer) }

@@ -169,7 +169,7 @@ describe('a scrape', () => {
       ['body_size_limit: 5B', 'larger than 5 bytes'],
     ] as const) {
       const { loop, scrape } = newLoop(endpoint, `  ${limit}\n`)
-      expect((await scrape())['up'], limit).toBe(0)
+      expect([limit, (await scrape())['up']]).toEqual([limit, 0])
       expect(loop.state.lastError).toContain(cause)
     }
   })

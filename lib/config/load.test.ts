@@ -61,6 +61,15 @@ scrape_configs:
     expect(loaded.config.scrape_configs[0]!.basic_auth!.password!.reveal()).toBe('hunter2')
   })
 
+  test('nor do those of the Alertmanager section', () => {
+    const receiver =
+      "{ name: r, slack_configs: [{ api_url: 'http://hooks/T0/s3cret', channel: c }], pagerduty_configs: [{ routing_key: s3cret }] }"
+    const { text, config } = parseConfig(`alertmanager: { route: { receiver: r }, receivers: [${receiver}] }`, 'f.yml', {})
+    expect(text).not.toContain('s3cret')
+    expect(text).toContain('"channel": "c"')
+    expect(JSON.stringify(config.alertmanager)).toContain('s3cret')
+  })
+
   test('bad values are named with what was given', () => {
     expect(problemsOf('global: { scrape_interval: often }')).toContain('global.scrape_interval: not a valid duration string: "often"')
     expect(problemsOf('a: [')).toContain('f.yml: ')

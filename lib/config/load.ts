@@ -45,7 +45,7 @@ export function parseConfig(text: string, path: string, env: NodeJS.ProcessEnv =
   if (problems.length > 0 || !parsed.success) {
     throw new SightlineError('bad_data', problems.map((problem) => `${path}: ${problem}`).join('\n'))
   }
-  return { config: parsed.data, warnings, text: JSON.stringify(parsed.data, null, 2), path }
+  return { config: parsed.data, warnings, text: JSON.stringify(withoutSecrets(parsed.data), null, 2), path }
 }
 
 /** Replaces `${env:NAME}` in every text; `$1`, `${1}` and `$labels` are other people's and stay. */
@@ -171,6 +171,20 @@ function crossChecks(config: Config): string[] {
     sources.add(tail.name)
   }
   return problems
+}
+
+/** Keys of the Alertmanager's own format that hold secrets; it is kept as it came, so they are plain texts. */
+const ALERTMANAGER_SECRETS = /^(api_url|slack_api_url|url|routing_key|service_key|.*password|.*token|.*secret|credentials|api_key)$/
+
+/** For printing. Everything but the Alertmanager's section has its secrets in objects that print as `<secret>`. */
+function withoutSecrets(config: Config): unknown {
+  const redacted = (value: unknown, key: string): unknown => {
+    if (typeof value === 'string' && ALERTMANAGER_SECRETS.test(key)) return '<secret>'
+    if (Array.isArray(value)) return value.map((item) => redacted(item, key))
+    if (value === null || typeof value !== 'object') return value
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, redacted(item, name)]))
+  }
+  return typeof config.alertmanager === 'object' ? { ...config, alertmanager: redacted(config.alertmanager, '') } : config
 }
 
 /** Files are named relative to the configuration file, as in Prometheus. */

@@ -40,7 +40,14 @@ const tailConfig = z.strictObject({
   tenant: z.string().default('default'),
   poll_interval: durationMs.default(250),
   /** A joined line longer than this is cut, counted. */
-  line_size_max: sizeBytes.pipe(z.number().min(1024).max(512 * 1024)).default(256 * 1024),
+  line_size_max: sizeBytes
+    .pipe(
+      z
+        .number()
+        .min(1024)
+        .max(512 * 1024),
+    )
+    .default(256 * 1024),
   /** Files of one source read at once; more wait their turn. */
   files_max: z.number().int().positive().default(10_000),
 })

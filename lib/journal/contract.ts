@@ -35,7 +35,7 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
       const journal = await subject.open()
       const mark = { producer: 'edge-1', epoch: 'e1', sequence: 7, previous: 3 }
       await journal.append('logs', 1, { ...recordOf('a', 'acme'), position: '{"file":1}', mark })
-      const appended = await Promise.all([...'bcdef'].map((text) => journal.append('logs', 1, recordOf(text))))
+      const appended = await Promise.all(Array.from('bcdef', (text) => journal.append('logs', 1, recordOf(text))))
       expect(appended.map((a) => a.offset)).toEqual([1, 2, 3, 4, 5])
       const records = await readAll(journal, [whole('logs', 1)])
       expect(records.map(textOf).join('')).toBe('abcdef')

@@ -59,16 +59,16 @@ function applyRule({ config, regex }: Rule, labels: Map<string, string>): boolea
       set(labels, target, String(hashMod(value, config.modulus!)))
       return true
     case 'labelmap':
-      for (const [name, old] of [...labels]) {
+      for (const [name, old] of Array.from(labels)) {
         const mapped = regex.expand(config.replacement, name)
         if (mapped !== null) set(labels, mapped, old)
       }
       return true
     case 'labeldrop':
-      for (const name of [...labels.keys()]) if (regex.test(name)) labels.delete(name)
+      for (const name of Array.from(labels.keys())) if (regex.test(name)) labels.delete(name)
       return true
     case 'labelkeep':
-      for (const name of [...labels.keys()]) if (!regex.test(name)) labels.delete(name)
+      for (const name of Array.from(labels.keys())) if (!regex.test(name)) labels.delete(name)
       return true
   }
 }

@@ -107,15 +107,27 @@ export class Partition {
       return
     }
     if (verdict === 'gap') this.#ledger.gaps++
-    const outcome = this.store.append(record.tenant, {
-      payload: record.payload,
-      offset: record.offset,
-      appendedMs: record.appendedMs,
-      positioned: record.position !== '',
-    })
+    const outcome = this.#appendToStore(record)
     this.#ledger.stored += outcome.stored
-    for (const [reason, count] of Object.entries(outcome.dropped))
+    for (const [reason, count] of Object.entries(outcome.dropped)) {
       this.#ledger.dropped[reason] = (this.#ledger.dropped[reason] ?? 0) + count
+    }
+  }
+
+  /** A record the store can't take is dropped whole and counted: thrown on, it would end the process at every replay. */
+  #appendToStore(record: JournalRecord): AppendOutcome {
+    try {
+      return this.store.append(record.tenant, {
+        payload: record.payload,
+        offset: record.offset,
+        appendedMs: record.appendedMs,
+        positioned: record.position !== '',
+      })
+    } catch (error) {
+      const reason = kindOf(error) === 'bad_data' ? 'malformed' : 'failed'
+      this.#onTrouble(error, `${this.key} offset ${record.offset}`)
+      return { stored: 0, dropped: { [reason]: record.items } }
+    }
   }
 
   /** Something changed that no record did: merged files, dropped blocks. The next checkpoint names it. */

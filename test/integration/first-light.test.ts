@@ -287,7 +287,9 @@ async function linesOf(selector: string): Promise<string[]> {
       limit: '5000',
       direction: 'forward',
     })
-    const page = await sightline.get<{ data: { result: { values: [string, string][] }[] } }>(`/loki/api/v1/query_range?${params}`)
+    const page = await sightline.get<{ data: { result: { values: [string, string][] }[] } }>(
+      `/loki/api/v1/query_range?${params.toString()}`,
+    )
     const lines = page.data.result.flatMap((stream) => stream.values.map(([ns, line]) => ({ ns: BigInt(ns), line })))
     out.push(...lines)
     if (lines.length < 5000) break

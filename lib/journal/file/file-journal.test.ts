@@ -94,21 +94,15 @@ describe('the torn tail', () => {
   test('a flipped bit anywhere never brings back a record that was not written', async () => {
     const { dir, path, bytes } = await fiveRecords()
     const written = new Set(Array.from({ length: 5 }, (_, i) => `record number ${i}`))
+    const outcomes = new Set<string>()
     for (let i = 0; i < 60; i++) {
       const flipped = Buffer.from(bytes)
       const at = 16 + ((i * 7919) % (bytes.length - 16))
       flipped[at] = flipped[at]! ^ (1 << (i % 8))
       writeFileSync(path, flipped)
-      let journal: Journal
-      try {
-        journal = await openFileJournal(optionsOf(dir))
-      } catch (error) {
-        expect(error).toMatchObject({ kind: 'corruption' })
-        continue
-      }
-      for (const text of await textsIn(journal)) expect(written.has(text)).toBe(true)
-      await journal.close()
+      outcomes.add(await outcomeOf(dir, written))
     }
+    expect([...outcomes].filter((outcome) => outcome !== 'corruption' && outcome !== 'only written records')).toEqual([])
   })
 
   test('an unknown format version is refused by name', async () => {
@@ -118,6 +112,19 @@ describe('the torn tail', () => {
     await expect(openFileJournal(optionsOf(dir))).rejects.toThrow('format version 9 is unknown')
   })
 })
+
+/** What opening the journal comes to: the kind of its error, or whether all it holds was written. */
+async function outcomeOf(dir: string, written: ReadonlySet<string>): Promise<string> {
+  let journal: Journal
+  try {
+    journal = await openFileJournal(optionsOf(dir))
+  } catch (error) {
+    return (error as { kind?: string }).kind ?? String(error)
+  }
+  const texts = await textsIn(journal)
+  await journal.close()
+  return texts.find((text) => !written.has(text)) ?? 'only written records'
+}
 
 describe('segments', () => {
   test('are deleted only behind all cursors, and offsets go on when all are gone', async () => {

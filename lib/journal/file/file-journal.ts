@@ -225,7 +225,7 @@ class FileJournal implements Journal {
 
   async #run(): Promise<void> {
     // One turn of the event loop's microtasks, so that appends of the same tick share a sync.
-    await null
+    await Promise.resolve()
     while (this.#queue.length > 0 && this.#poisoned === undefined) await this.#writeBatch(this.#takeBatch())
     this.#running = undefined
   }
