@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse as parseYaml } from 'yaml'
 import { parseExpr as parseLogQl } from '../query/logql/index.ts'
-import { parseExpr as parsePromQl } from '../query/promql/index.ts'
+import { extractSelectors, parseExpr as parsePromQl } from '../query/promql/index.ts'
 import { compileQuery } from '../query/traceql/index.ts'
 import { eventually } from './harness/eventually.ts'
 import { SightlineProcess } from './harness/sightline.ts'
@@ -135,6 +135,20 @@ describe('against a running Sightline', () => {
     const answer = await sightline.get<{ status?: string; traces?: unknown[] }>(path[language]!)
     // Tempo has no envelope: a list is its success.
     expect(answer.status ?? Array.isArray(answer.traces)).toBe(language === 'tempo' ? true : 'success')
+  })
+
+  test('what the dashboard of Sightline itself names, it exposes', async () => {
+    const text = await (await fetch(`${sightline.url}/metrics`)).text()
+    const exposed = new Set(Array.from(text.matchAll(/^# TYPE (\S+) /gm), (match) => match[1]!))
+    const made = /^(up|ALERTS|scrape_\w+)$/
+    const named = QUERIES.filter(({ name, language }) => name.startsWith('sightline.json') && language === 'prometheus').flatMap(
+      ({ text: query }) =>
+        extractSelectors(parsePromQl(query)).map(({ matchers }) => matchers.find(({ name }) => name === '__name__')!.value),
+    )
+    expect(named.length).toBeGreaterThan(30)
+    expect(
+      named.filter((name) => !made.test(name) && !exposed.has(name) && !exposed.has(name.replace(/_(bucket|sum|count)$/, ''))),
+    ).toEqual([])
   })
 
   test('the dashboard of Sightline itself shows something', async () => {
