@@ -109,9 +109,17 @@ export class Partition {
     if (verdict === 'gap') this.#ledger.gaps++
     const outcome = this.#appendToStore(record)
     this.#ledger.stored += outcome.stored
+    let accounted = outcome.stored
     for (const [reason, count] of Object.entries(outcome.dropped)) {
-      this.#ledger.dropped[reason] = (this.#ledger.dropped[reason] ?? 0) + count
+      this.#countDropped(reason, count)
+      accounted += count
     }
+    // Items the store could not even find in damaged bytes: the ledger balances all the same.
+    if (accounted < record.items) this.#countDropped('malformed', record.items - accounted)
+  }
+
+  #countDropped(reason: string, count: number): void {
+    this.#ledger.dropped[reason] = (this.#ledger.dropped[reason] ?? 0) + count
   }
 
   /** A record the store can't take is dropped whole and counted: thrown on, it would end the process at every replay. */

@@ -81,6 +81,11 @@ export class SightlineProcess {
     return this
   }
 
+  /** Of the process that runs now. */
+  get pid(): number {
+    return this.#child!.pid!
+  }
+
   get isRunning(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
