@@ -1,11 +1,11 @@
 /** What `examples/` promises: each configuration loads, the shop runs and tells of itself, the demo shows three signals and a notification. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { checkConfig } from '../cli/index.ts'
 import { writeDemoConfig } from '../examples/shop/demo-config.ts'
@@ -38,6 +38,16 @@ describe('configurations', () => {
     const lines: string[] = []
     expect([checkConfig(configPath, (line) => lines.push(line)), lines[0]]).toEqual([0, `${configPath}: no problems; in force:`])
   })
+})
+
+test('links in the documents lead to files', () => {
+  const root = join(EXAMPLES, '..')
+  const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
+  const links = ['README.md', 'CHANGELOG.md', ...docs.map((name) => join('docs', name))].flatMap((file) =>
+    Array.from(readFileSync(join(root, file), 'utf8').matchAll(/\]\(([^)#]+)[^)]*\)/g), (match) => ({ file, to: match[1]! })),
+  )
+  expect(links.length).toBeGreaterThan(15)
+  expect(links.filter(({ file, to }) => !to.startsWith('https://') && !existsSync(join(root, dirname(file), to)))).toEqual([])
 })
 
 describe('the shop', () => {

@@ -29,8 +29,8 @@ const { values: flags } = parseArgs({
     'webhook-port': { type: 'string', default: '0' },
     data: { type: 'string' },
     rate: { type: 'string', default: '4' },
-    'break-after': { type: 'string', default: '30' },
-    'mend-after': { type: 'string', default: '75' },
+    'break-after': { type: 'string', default: '25' },
+    'mend-after': { type: 'string', default: '55' },
     once: { type: 'string' },
   },
 })
