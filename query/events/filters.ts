@@ -13,6 +13,9 @@ const GRAM_BYTES = 4
 /** Bytes of text for each bit of the gram filter. */
 const BYTES_PER_GRAM_BIT = 4
 
+/** FNV's offset basis, as a signed number. */
+const OFFSET = 0x811c9dc5 | 0
+
 const IS_TOKEN = new Uint8Array(256)
 for (let byte = 0; byte < 256; byte++) {
   const isAlnum = (byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122)
@@ -26,7 +29,7 @@ export function buildFilter(bytes: Uint8Array): Uint8Array {
   const gramWords = gramWordsFor(bytes.length)
   const out = new Uint32Array(1 + tokenWords + gramWords)
   out[0] = tokenWords
-  for (const hash of tokens) addToken(out, tokenWords, hash)
+  addTokens(tokens, new Int32Array(out.buffer, 4, tokenWords))
   addGrams(bytes, new Int32Array(out.buffer, (1 + tokenWords) * 4, gramWords))
   return new Uint8Array(out.buffer)
 }
@@ -54,10 +57,10 @@ export function mayContain(filter: Uint8Array, needle: Uint8Array): boolean {
       continue
     }
     const start = at
-    let hash = 0x811c9dc5
+    let hash = OFFSET
     for (; at < needle.length && IS_TOKEN[needle[at]!] === 1; at++) hash = Math.imul(hash ^ needle[at]!, 0x01000193)
     // A run at an edge of the needle may be a part of a longer token.
-    if (start > 0 && at < needle.length && !hasToken(words, tokenWords, hash >>> 0)) return false
+    if (start > 0 && at < needle.length && !hasToken(words, tokenWords, hash)) return false
   }
   const base = 1 + tokenWords
   const shift = 32 - Math.log2((words.length - base) * 32)
@@ -86,11 +89,11 @@ function gramWordsFor(bytes: number): number {
   return 2 ** Math.max(3, Math.ceil(Math.log2(Math.max(1, bytes) / BYTES_PER_GRAM_BIT / 32)))
 }
 
-/** Hashes of the distinct tokens, in an open-addressing table that doubles when half full. */
-function distinctTokens(bytes: Uint8Array): Uint32Array {
-  let table = new Uint32Array(4096)
+/** Hashes of the distinct tokens, in an open-addressing table that doubles when half full. Signed, as `addGrams` explains. */
+function distinctTokens(bytes: Uint8Array): Int32Array {
+  let table = new Int32Array(4096)
   let count = 0
-  let hash = 0x811c9dc5
+  let hash = OFFSET
   let inToken = false
   for (let i = 0; i <= bytes.length; i++) {
     if (i < bytes.length && IS_TOKEN[bytes[i]!] === 1) {
@@ -100,36 +103,44 @@ function distinctTokens(bytes: Uint8Array): Uint32Array {
     }
     if (!inToken) continue
     // 0 marks an empty slot: the one token that hashes to it shares the slot of 1.
-    if (insert(table, hash >>> 0 || 1)) count++
+    if (insert(table, hash || 1)) count++
     if (count * 2 > table.length) table = grown(table)
-    hash = 0x811c9dc5
+    hash = OFFSET
     inToken = false
   }
   return table.filter((entry) => entry !== 0)
 }
 
-function insert(table: Uint32Array, hash: number): boolean {
+function insert(table: Int32Array, hash: number): boolean {
   const mask = table.length - 1
-  let at = Math.imul(hash, 0x9e3779b1) >>> 0
-  for (at &= mask; table[at] !== 0; at = (at + 1) & mask) if (table[at] === hash) return false
+  let at = (Math.imul(hash, 0x9e3779b1) >>> 8) & mask
+  for (; table[at] !== 0; at = (at + 1) & mask) if (table[at] === hash) return false
   table[at] = hash
   return true
 }
 
-function grown(table: Uint32Array): Uint32Array<ArrayBuffer> {
-  const next = new Uint32Array(table.length * 2)
+function grown(table: Int32Array): Int32Array<ArrayBuffer> {
+  const next = new Int32Array(table.length * 2)
   for (const hash of table) if (hash !== 0) insert(next, hash)
   return next
 }
 
-function addToken(words: Uint32Array, tokenWords: number, hash: number): void {
-  const step = Math.imul(hash, 0x85ebca6b) | 1
-  let probe = hash
-  for (let i = 0; i < PROBES; i++) {
-    const bit = (probe >>> 0) % (tokenWords * 32)
-    words[1 + (bit >>> 5)]! |= 1 << (bit & 31)
-    probe = (probe + step) | 0
+function addTokens(tokens: Int32Array, words: Int32Array): void {
+  const bits = words.length * 32
+  for (const hash of tokens) {
+    const step = Math.imul(hash, 0x85ebca6b) | 1
+    let probe = hash
+    for (let i = 0; i < PROBES; i++) {
+      const bit = bitOf(probe, bits)
+      words[bit >>> 5] = words[bit >>> 5]! | (1 << (bit & 31))
+      probe = (probe + step) | 0
+    }
   }
+}
+
+/** A probe's place among `bits`: its share of 2^32, which is faster than a remainder. */
+function bitOf(probe: number, bits: number): number {
+  return ((probe >>> 0) * bits * 2 ** -32) | 0
 }
 
 function hasToken(words: Uint32Array, tokenWords: number, hash: number): boolean {
@@ -137,7 +148,7 @@ function hasToken(words: Uint32Array, tokenWords: number, hash: number): boolean
   const step = Math.imul(known, 0x85ebca6b) | 1
   let probe = known
   for (let i = 0; i < PROBES; i++) {
-    const bit = (probe >>> 0) % (tokenWords * 32)
+    const bit = bitOf(probe, tokenWords * 32)
     if ((words[1 + (bit >>> 5)]! & (1 << (bit & 31))) === 0) return false
     probe = (probe + step) | 0
   }

@@ -49,31 +49,73 @@ export function blockMemoryBytes(block: SpanBlock): number {
   return block.spanBytes.length + block.count * 66 + wrappers + block.names.length * 60
 }
 
+/** Columns that grow by doubling; rows are written into them as they come, so that a block's view costs nothing. */
+class Columns {
+  rows = 64
+  traceIds = new Uint8Array(64 * 16)
+  spanIds = new Uint8Array(64 * 8)
+  parentIds = new Uint8Array(64 * 8)
+  startMs = new Float64Array(64)
+  startSubNs = new Uint32Array(64)
+  durationNs = new Float64Array(64)
+  kind = new Uint8Array(64)
+  statusCode = new Uint8Array(64)
+  nameOf = new Uint32Array(64)
+  wrapperOf = new Uint32Array(64)
+  spanStart = new Uint32Array(65)
+  spanBytes = new Uint8Array(16 * 1024)
+
+  grow(): void {
+    this.rows *= 2
+    this.traceIds = doubled(this.traceIds)
+    this.spanIds = doubled(this.spanIds)
+    this.parentIds = doubled(this.parentIds)
+    this.startMs = doubled(this.startMs)
+    this.startSubNs = doubled(this.startSubNs)
+    this.durationNs = doubled(this.durationNs)
+    this.kind = doubled(this.kind)
+    this.statusCode = doubled(this.statusCode)
+    this.nameOf = doubled(this.nameOf)
+    this.wrapperOf = doubled(this.wrapperOf)
+    this.spanStart = doubled(this.spanStart)
+  }
+
+  needBytes(bytes: number): void {
+    while (bytes > this.spanBytes.length) this.spanBytes = doubled(this.spanBytes)
+  }
+}
+
+function doubled<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(array: T): T {
+  const out = new (array.constructor as new (length: number) => T)(array.length * 2)
+  out.set(array)
+  return out
+}
+
 export class SpanBlockBuilder {
-  readonly #rows: { fields: SpanFields; wrapper: number; name: number; ids: Uint8Array }[] = []
-  readonly #spans: Uint8Array[] = []
+  readonly #columns = new Columns()
   readonly #names = new Map<string, number>()
   readonly #wrappers: Wrapper[] = []
   readonly #wrapperIds = new Map<string, number>()
-  #bytes = 0
-  #view: SpanBlock | undefined
+  #lastWrapper: { readonly wrapper: Wrapper; readonly id: number } | undefined
+  #count = 0
   minMs = Infinity
   maxMs = -Infinity
 
   get count(): number {
-    return this.#rows.length
+    return this.#count
   }
 
   get bytes(): number {
-    return this.#bytes
+    return this.#columns.spanStart[this.#count]!
   }
 
   get isFull(): boolean {
-    return this.#rows.length >= BLOCK_ROWS || this.#bytes >= BLOCK_BYTES
+    return this.#count >= BLOCK_ROWS || this.bytes >= BLOCK_BYTES
   }
 
-  /** The number of a wrapper in this block. */
+  /** The number of a wrapper in this block. The same object again is not looked up. */
   wrapper(wrapper: Wrapper): number {
+    if (this.#lastWrapper?.wrapper === wrapper) return this.#lastWrapper.id
     const key = `${latin1(wrapper.resource)}\n${latin1(wrapper.scope)}`
     let id = this.#wrapperIds.get(key)
     if (id === undefined) {
@@ -81,74 +123,71 @@ export class SpanBlockBuilder {
       this.#wrappers.push(wrapper)
       this.#wrapperIds.set(key, id)
     }
+    this.#lastWrapper = { wrapper, id }
     return id
   }
 
   /** Copies the span. `fields` are of `bytes`. */
   add(fields: SpanFields, wrapper: number, bytes: Uint8Array, from: number, to: number, name: string): void {
-    const ids = new Uint8Array(32)
-    ids.set(bytes.subarray(fields.traceIdAt, fields.traceIdAt + 16))
-    ids.set(bytes.subarray(fields.spanIdAt, fields.spanIdAt + 8), 16)
-    if (fields.parentIdAt !== -1) ids.set(bytes.subarray(fields.parentIdAt, fields.parentIdAt + 8), 24)
+    const columns = this.#columns
+    const row = this.#count
+    if (row === columns.rows) columns.grow()
+    const at = columns.spanStart[row]!
+    columns.needBytes(at + to - from)
+    columns.spanBytes.set(bytes.subarray(from, to), at)
+    columns.spanStart[row + 1] = at + to - from
+    copyId(bytes, fields.traceIdAt, columns.traceIds, row, 16)
+    copyId(bytes, fields.spanIdAt, columns.spanIds, row, 8)
+    if (fields.parentIdAt !== -1) copyId(bytes, fields.parentIdAt, columns.parentIds, row, 8)
+    columns.startMs[row] = fields.startMs
+    columns.startSubNs[row] = fields.startSubNs
+    columns.durationNs[row] = fields.durationNs
+    columns.kind[row] = fields.kind
+    columns.statusCode[row] = fields.statusCode
+    columns.wrapperOf[row] = wrapper
     let nameId = this.#names.get(name)
     if (nameId === undefined) this.#names.set(name, (nameId = this.#names.size))
-    this.#rows.push({ fields: { ...fields }, wrapper, name: nameId, ids })
-    this.#spans.push(bytes.slice(from, to))
-    this.#bytes += to - from
+    columns.nameOf[row] = nameId
+    this.#count = row + 1
     this.minMs = Math.min(this.minMs, fields.startMs)
     this.maxMs = Math.max(this.maxMs, fields.startMs)
-    this.#view = undefined
   }
 
   /** True where the row is the span that `fields` of `bytes` describe: same trace, span and start. */
   isSame(row: number, fields: SpanFields, bytes: Uint8Array): boolean {
-    const { ids, fields: known } = this.#rows[row]!
-    if (known.startMs !== fields.startMs || known.startSubNs !== fields.startSubNs) return false
-    for (let i = 0; i < 16; i++) if (ids[i] !== bytes[fields.traceIdAt + i]) return false
-    for (let i = 0; i < 8; i++) if (ids[16 + i] !== bytes[fields.spanIdAt + i]) return false
+    const { startMs, startSubNs, traceIds, spanIds } = this.#columns
+    if (startMs[row] !== fields.startMs || startSubNs[row] !== fields.startSubNs) return false
+    for (let i = 0; i < 16; i++) if (traceIds[row * 16 + i] !== bytes[fields.traceIdAt + i]) return false
+    for (let i = 0; i < 8; i++) if (spanIds[row * 8 + i] !== bytes[fields.spanIdAt + i]) return false
     return true
   }
 
-  /** The rows so far, in columns; made once until the next row. */
+  /** The rows so far. Later rows are written behind them, or into larger arrays: the view stays as it is. */
   block(): SpanBlock {
-    this.#view ??= this.#columns()
-    return this.#view
-  }
-
-  #columns(): SpanBlock {
-    const count = this.#rows.length
-    const block = {
+    const columns = this.#columns
+    const count = this.#count
+    return {
       count,
-      traceIds: new Uint8Array(count * 16),
-      spanIds: new Uint8Array(count * 8),
-      parentIds: new Uint8Array(count * 8),
-      startMs: new Float64Array(count),
-      startSubNs: new Uint32Array(count),
-      durationNs: new Float64Array(count),
-      kind: new Uint8Array(count),
-      statusCode: new Uint8Array(count),
-      nameOf: new Uint32Array(count),
-      wrapperOf: new Uint32Array(count),
-      spanStart: new Uint32Array(count + 1),
-      spanBytes: new Uint8Array(Buffer.concat(this.#spans)),
+      traceIds: columns.traceIds.subarray(0, count * 16),
+      spanIds: columns.spanIds.subarray(0, count * 8),
+      parentIds: columns.parentIds.subarray(0, count * 8),
+      startMs: columns.startMs.subarray(0, count),
+      startSubNs: columns.startSubNs.subarray(0, count),
+      durationNs: columns.durationNs.subarray(0, count),
+      kind: columns.kind.subarray(0, count),
+      statusCode: columns.statusCode.subarray(0, count),
+      nameOf: columns.nameOf.subarray(0, count),
+      wrapperOf: columns.wrapperOf.subarray(0, count),
+      spanStart: columns.spanStart.subarray(0, count + 1),
+      spanBytes: columns.spanBytes.subarray(0, this.bytes),
       names: [...this.#names.keys()],
       wrappers: [...this.#wrappers],
     }
-    for (const [i, { fields, wrapper, name, ids }] of this.#rows.entries()) {
-      block.traceIds.set(ids.subarray(0, 16), i * 16)
-      block.spanIds.set(ids.subarray(16, 24), i * 8)
-      block.parentIds.set(ids.subarray(24, 32), i * 8)
-      block.startMs[i] = fields.startMs
-      block.startSubNs[i] = fields.startSubNs
-      block.durationNs[i] = fields.durationNs
-      block.kind[i] = fields.kind
-      block.statusCode[i] = fields.statusCode
-      block.nameOf[i] = name
-      block.wrapperOf[i] = wrapper
-      block.spanStart[i + 1] = block.spanStart[i]! + this.#spans[i]!.length
-    }
-    return block
   }
+}
+
+function copyId(from: Uint8Array, at: number, to: Uint8Array, row: number, length: number): void {
+  for (let i = 0; i < length; i++) to[row * length + i] = from[at + i]!
 }
 
 interface BlockHead {
