@@ -16,6 +16,7 @@ import { jaegerApi } from './api/jaeger/index.ts'
 import { lokiApi } from './api/loki/index.ts'
 import { prometheusApi, type TargetView } from './api/prometheus/index.ts'
 import { tempoApi } from './api/tempo/index.ts'
+import { registerLedgerMetrics } from './ledger-metrics.ts'
 import { cutoffsOf, Ingest, nextKeptShare, volumeUse } from './ingest/index.ts'
 import { createLogEngine } from './logql/index.ts'
 import { createEngine } from './promql/index.ts'
@@ -153,6 +154,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     ],
     async start() {
       await ingest.replay()
+      registerLedgerMetrics(ingest, shards)
       timer = startHousekeeping(options, shards)
     },
     async close() {

@@ -45,6 +45,18 @@ scrape_configs:
     expect(warnings).toEqual(['storage: has no effect here: retention is under `retention`, out-of-order samples are always taken'])
   })
 
+  test('keys that are read and change nothing are named', () => {
+    const { warnings } = parseConfig(
+      'global: { query_log_file: q }\nscrape_configs: [{ job_name: a, track_timestamps_staleness: true }]',
+      'f.yml',
+      {},
+    )
+    expect(warnings.map((warning) => warning.split(':')[0])).toEqual([
+      'global.query_log_file',
+      'scrape_configs[0].track_timestamps_staleness',
+    ])
+  })
+
   test('only ${env:NAME} is expanded', () => {
     const { config } = parseConfig("cluster: '${env:CLUSTER}-$1-${1}-$labels'", 'f.yml', { CLUSTER: 'eu1' })
     expect(config.cluster).toBe('eu1-$1-${1}-$labels')

@@ -39,6 +39,7 @@ export function parseConfig(text: string, path: string, env: NodeJS.ProcessEnv =
       delete raw[key]
     }
   }
+  warnings.push(...withoutEffect(raw))
   const parsed = configSchema.safeParse(raw)
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => describeIssue(issue, raw)))
   if (parsed.success) problems.push(...crossChecks(parsed.data))
@@ -46,6 +47,37 @@ export function parseConfig(text: string, path: string, env: NodeJS.ProcessEnv =
     throw new SightlineError('bad_data', problems.map((problem) => `${path}: ${problem}`).join('\n'))
   }
   return { config: parsed.data, warnings, text: JSON.stringify(withoutSecrets(parsed.data), null, 2), path }
+}
+
+/** Keys of prometheus.yml that are read and change nothing yet: said, so that nobody relies on them. */
+const NO_EFFECT: Readonly<Record<string, string>> = {
+  track_timestamps_staleness: 'series with timestamps of their own get no stale markers',
+  fallback_scrape_protocol: 'a target that names no content type is read as text 0.0.4',
+  always_scrape_classic_histograms: 'classic histograms are always scraped',
+  convert_classic_histograms_to_nhcb: 'classic histograms stay classic',
+  scrape_native_histograms: 'the protobuf format of scraping is not built yet',
+  native_histogram_bucket_limit: 'the protobuf format of scraping is not built yet',
+  native_histogram_min_bucket_factor: 'the protobuf format of scraping is not built yet',
+  scrape_failure_log_file: 'failed scrapes are in the log and in /api/v1/targets',
+  query_log_file: 'queries are not logged to a file',
+}
+
+function withoutEffect(raw: Record<string, unknown>): string[] {
+  const sections = [
+    ['global', raw['global']] as const,
+    ...asList(raw['scrape_configs']).map((job, i) => [`scrape_configs[${i}]`, job] as const),
+  ]
+  return sections.flatMap(([path, section]) =>
+    section === null || typeof section !== 'object'
+      ? []
+      : Object.keys(section)
+          .filter((key) => Object.hasOwn(NO_EFFECT, key))
+          .map((key) => `${path}.${key}: has no effect here: ${NO_EFFECT[key]}`),
+  )
+}
+
+function asList(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
 }
 
 /** Replaces `${env:NAME}` in every text; `$1`, `${1}` and `$labels` are other people's and stay. */

@@ -141,7 +141,6 @@ export const configSchema = z.strictObject({
   ),
   limits: section(tenantLimits),
   tenant_limits: z.record(z.string(), tenantLimits.partial()).default({}),
-  rules: section(z.strictObject({ lag_max: durationMs.default(60_000), repeat_window: durationMs.default(3_600_000) })),
   logs: section(z.strictObject({ repeat_window: durationMs.default(3_600_000), future_max: durationMs.default(600_000) })),
 })
 
