@@ -209,6 +209,19 @@ describe('first light', () => {
     }),
   )
 
+  test('the ledger balances: what was stored is what is found, nothing was dropped, no producer has a gap', { timeout: 60_000 }, () =>
+    onFailure(async () => {
+      const ledger = await ledgerOf()
+      const [lines] = await lokiVector('sum(count_over_time({cluster="test"}[1h]))')
+      expect(ledger.get('logs stored')).toBe(Number(lines!.value[1]))
+      expect([...ledger].filter(([key, value]) => key.startsWith('logs ') && key !== 'logs stored' && value > 0)).toEqual([])
+      // A retried export and a scrape that was written twice are the only things that may be there to drop.
+      const dropped = [...ledger.keys()].filter((key) => !/ (stored|repeated|duplicate|gaps)$/.test(key))
+      expect(dropped).toEqual([])
+      expect(['metrics', 'logs', 'traces'].map((signal) => ledger.get(`${signal} gaps`))).toEqual([0, 0, 0])
+    }),
+  )
+
   test('SIGTERM drains and ends with 0; the next start replays nothing', { timeout: 60_000 }, () =>
     onFailure(async () => {
       const before = await lokiVector('sum(count_over_time({namespace="load"}[1h]))')
@@ -230,6 +243,17 @@ interface StoredScrapes {
   /** Seconds -> number of the body. */
   readonly numberAt: ReadonlyMap<number, number>
   readonly series: readonly { readonly metric: Record<string, string>; readonly values: [number, string][] }[]
+}
+
+/** `signal result` -> items, and `signal gaps`, as /metrics tells them. */
+async function ledgerOf(): Promise<Map<string, number>> {
+  const text = await (await fetch(`${sightline.url}/metrics`)).text()
+  const out = new Map<string, number>()
+  for (const [, signal, result, value] of text.matchAll(/^sightline_store_items_total\{signal="(\w+)",result="(\w+)"\} (\d+)$/gm))
+    out.set(`${signal} ${result}`, Number(value))
+  for (const [, signal, value] of text.matchAll(/^sightline_producer_gaps_total\{signal="(\w+)"\} (\d+)$/gm))
+    out.set(`${signal} gaps`, Number(value))
+  return out
 }
 
 async function storedScrapes(): Promise<StoredScrapes> {
