@@ -26,6 +26,8 @@ export interface StoredBlock {
   readonly segment: LogSegment
   readonly place: SectionPlace
   readonly filter: SectionPlace
+  /** The store's number of each of the segment's streams of this tenant. */
+  readonly streamOf: Uint32Array
 }
 
 export type LogSegment = SegmentReader<SegmentFooter>

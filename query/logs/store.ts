@@ -1,25 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Labels, Matcher } from '../../lib/model/index.ts'
 import { decodeLabels, walkStreams } from '../../lib/wire/otlp/logs/index.ts'
-import { BlockCache, mayContain, runToMerge, syncFolder } from '../events/index.ts'
-import type {
-  AppendOutcome,
-  CheckpointFiles,
-  LogScan,
-  LogScanTask,
-  StoreFile,
-  StoreOpenOptions,
-  StoreRecord,
-  Task,
-} from '../store/index.ts'
+import { BlockCache, mayContain, SegmentShelf } from '../events/index.ts'
+import type { AppendOutcome, CheckpointFiles, LogScan, LogScanTask, StoreOpenOptions, StoreRecord, Task } from '../store/index.ts'
 import { blockMemoryBytes, decodeBlock, type Block } from './block.ts'
-import type { BlockRef, LogSegment } from './block-ref.ts'
+import type { BlockRef, SegmentFooter } from './block-ref.ts'
 import { mergeBlocks } from './compact.ts'
 import type { LogStats, LogStore, StreamVolume } from './log-store.ts'
 import { RequestRows, type Candidate } from './repeats.ts'
 import { scanLogs, type BlockSource } from './scan.ts'
-import { fileOf, loadSegment, openSegment, writeSegment, type TenantBlocks } from './segments.ts'
+import { adoptBlocks, loadSegment, rawBytesOf, writeSegment } from './segments.ts'
 import { TenantLogs } from './tenant.ts'
 
 export interface LogStoreOptions extends StoreOpenOptions {
@@ -28,57 +17,38 @@ export interface LogStoreOptions extends StoreOpenOptions {
 }
 
 const CACHE_BYTES = 32 * 1024 * 1024
-const SUFFIX = '.logs'
-
-interface Held {
-  readonly segment: LogSegment
-  readonly file: StoreFile
-}
-
-interface SavedState {
-  readonly version: 1
-  readonly nextFile: number
-}
-
 export class EmbeddedLogStore implements LogStore {
-  readonly #dir: string
   readonly #options: LogStoreOptions
   readonly #tenants = new Map<string, TenantLogs>()
-  readonly #streamsOf = new Map<LogSegment, Map<string, Uint32Array>>()
   readonly #blocks: BlockCache<Block>
   readonly #filters: BlockCache<Buffer>
   readonly #source: BlockSource
-  /** In journal order. */
-  #held: Held[] = []
-  #retired: Held[] = []
-  #nextFile = 1
-  #fromOffset = 0
-  #toOffset = 0
-  #busy = false
+  readonly #shelf: SegmentShelf<SegmentFooter, TenantLogs, BlockRef>
 
   constructor(options: LogStoreOptions) {
-    this.#dir = options.dir
     this.#options = options
     const cacheBytes = options.cacheBytesMax ?? CACHE_BYTES
     this.#blocks = new BlockCache(cacheBytes)
     this.#filters = new BlockCache(cacheBytes / 4)
     this.#source = { decode: (ref) => this.#decode(ref), mayContain: (ref, needle) => this.#mayContain(ref, needle) }
+    this.#shelf = new SegmentShelf(options.dir, this.#tenants, {
+      suffix: '.logs',
+      write: (path, sections) => writeSegment(path, sections, (ref) => this.#decode(ref)),
+      adopt: (segment, sections) => adoptBlocks(segment, sections, (ref, block) => this.#blocks.put(ref, block, blockMemoryBytes(block))),
+      load: (segment) => loadSegment(segment, this.#tenants),
+      merge: (refs) => mergeBlocks(refs, (ref) => this.#decode(ref)),
+      forget: (ref, owner) => {
+        this.#blocks.delete(ref)
+        this.#filters.delete(ref)
+        owner.forgetTable(ref)
+      },
+      rawBytes: rawBytesOf,
+    })
   }
 
-  /** Loads what the manifest names and deletes what it doesn't. */
+  /** Errors: corruption, naming the file. */
   load(): void {
-    mkdirSync(this.#dir, { recursive: true })
-    const state = this.#options.state as SavedState | undefined
-    this.#nextFile = state?.nextFile ?? 1
-    const named = new Set(this.#options.files.map((file) => file.name))
-    for (const name of readdirSync(this.#dir)) if (name.endsWith(SUFFIX) && !named.has(name)) unlinkSync(join(this.#dir, name))
-    for (const file of this.#options.files) {
-      const segment = openSegment(this.#dir, file.name)
-      loadSegment(segment, this.#tenants, this.#streamsOf)
-      this.#held.push({ segment, file })
-      this.#toOffset = Math.max(this.#toOffset, file.toOffset)
-    }
-    this.#fromOffset = this.#toOffset
+    this.#shelf.open(this.#options.files, this.#options.state)
   }
 
   append(tenantId: string, record: StoreRecord): AppendOutcome {
@@ -112,7 +82,7 @@ export class EmbeddedLogStore implements LogStore {
         stored++
       },
     })
-    this.#toOffset = record.offset + 1
+    this.#shelf.noteOffset(record.offset)
     return { stored, dropped }
   }
 
@@ -132,17 +102,10 @@ export class EmbeddedLogStore implements LogStore {
     if (ref.block !== undefined) return ref.block
     const cached = this.#blocks.get(ref)
     if (cached !== undefined) return cached
-    const { segment, place } = ref.stored!
-    const raw = segment.section(place)
-    const block = decodeBlock(raw, this.#numbersOf(segment, ref))
+    const { segment, place, streamOf } = ref.stored!
+    const block = decodeBlock(segment.section(place), streamOf)
     this.#blocks.put(ref, block, blockMemoryBytes(block))
     return block
-  }
-
-  /** The tenant's stream numbers in a segment: the one whose list of blocks has this place. */
-  #numbersOf(segment: LogSegment, ref: BlockRef): Uint32Array {
-    const owner = segment.footer.tenants.find((tenant) => tenant.blocks.some((block) => block.place.at === ref.stored!.place.at))
-    return this.#streamsOf.get(segment)!.get(owner!.tenant)!
   }
 
   #mayContain(ref: BlockRef, needle: Uint8Array): boolean {
@@ -160,13 +123,7 @@ export class EmbeddedLogStore implements LogStore {
   *scan(tenantId: string, scan: LogScan): LogScanTask {
     const tenant = this.#tenants.get(tenantId)
     if (tenant === undefined) return
-    const segments = this.#held.map((held) => held.segment)
-    for (const segment of segments) segment.pin()
-    try {
-      yield* scanLogs(tenant, scan, this.#source)
-    } finally {
-      for (const segment of segments) segment.unpin()
-    }
+    yield* this.#shelf.pinned(scanLogs(tenant, scan, this.#source))
   }
 
   *#sharesIn(
@@ -224,103 +181,20 @@ export class EmbeddedLogStore implements LogStore {
     return { streams: shares.length, chunks: sum((s) => s.blocks), bytes: sum((s) => s.bytes), entries: sum((s) => s.rows) }
   }
 
-  async checkpoint(): Promise<CheckpointFiles> {
-    const fromOffset = this.#fromOffset
-    const toOffset = this.#toOffset
-    const tenants: TenantBlocks[] = []
-    for (const [tenant, logs] of this.#tenants) {
-      logs.seal()
-      const refs = logs.blocks.filter((ref) => ref.stored === undefined)
-      if (refs.length > 0) tenants.push({ tenant, logs, refs })
-    }
-    if (tenants.length > 0) {
-      const name = this.#newName()
-      const writing = writeSegment(join(this.#dir, name), tenants, (ref) => this.#decode(ref))
-      let step = writing.next()
-      for (; step.done !== true; step = writing.next()) await new Promise((resolve) => setImmediate(resolve))
-      this.#adopt(step.value, tenants)
-      this.#held.push({ segment: step.value, file: fileOf(name, step.value, fromOffset, toOffset) })
-      syncFolder(this.#dir)
-    }
-    this.#fromOffset = toOffset
-    return { files: this.#held.map((held) => held.file), state: { version: 1, nextFile: this.#nextFile } satisfies SavedState }
-  }
-
-  #newName(): string {
-    return `${String(this.#nextFile++).padStart(8, '0')}${SUFFIX}`
-  }
-
-  /** The blocks lie in the file now; decoded, they go to the cache. */
-  #adopt(segment: LogSegment, tenants: readonly TenantBlocks[]): void {
-    const numbers = new Map<string, Uint32Array>()
-    for (const [t, { tenant, logs, refs }] of tenants.entries()) {
-      const footer = segment.footer.tenants[t]!
-      numbers.set(
-        tenant,
-        Uint32Array.from(footer.streams, (labels) => logs.streams.find(labels)!),
-      )
-      for (const [i, ref] of refs.entries()) {
-        const { place, filter } = footer.blocks[i]!
-        ref.stored = { segment, place, filter }
-        if (ref.block !== undefined) this.#blocks.put(ref, ref.block, blockMemoryBytes(ref.block))
-        ref.block = undefined
-      }
-    }
-    this.#streamsOf.set(segment, numbers)
+  checkpoint(): Promise<CheckpointFiles> {
+    return this.#shelf.checkpoint()
   }
 
   async release(): Promise<void> {
-    for (const { segment, file } of this.#retired.splice(0)) {
-      this.#streamsOf.delete(segment)
-      segment.unpin()
-      const path = join(this.#dir, file.name)
-      if (existsSync(path)) unlinkSync(path)
-    }
+    this.#shelf.release()
   }
 
-  *compact(_nowMs: number): Task<boolean> {
-    if (this.#busy) return false
-    const run = runToMerge(this.#held.map(({ segment }) => rawBytesOf(segment)))
-    if (run === undefined) return false
-    this.#busy = true
-    try {
-      const inputs = this.#held.slice(run.from, run.to)
-      const merging = new Set(inputs.map((held) => held.segment))
-      const tenants: TenantBlocks[] = []
-      const replaced = new Map<TenantLogs, Set<BlockRef>>()
-      for (const [tenant, logs] of this.#tenants) {
-        const old = logs.blocks.filter((ref) => ref.stored !== undefined && merging.has(ref.stored.segment))
-        if (old.length === 0) continue
-        replaced.set(logs, new Set(old))
-        tenants.push({ tenant, logs, refs: yield* mergeBlocks(old, (ref) => this.#decode(ref)) })
-      }
-      const name = this.#newName()
-      const segment = yield* writeSegment(join(this.#dir, name), tenants, (ref) => this.#decode(ref))
-      syncFolder(this.#dir)
-      this.#adopt(segment, tenants)
-      for (const { logs, refs } of tenants) replaceBlocks(logs, replaced.get(logs)!, refs, this.#blocks)
-      const file = fileOf(name, segment, inputs[0]!.file.fromOffset, inputs.at(-1)!.file.toOffset)
-      this.#held.splice(this.#held.indexOf(inputs[0]!), inputs.length, { segment, file })
-      this.#retired.push(...inputs)
-      return true
-    } finally {
-      this.#busy = false
-    }
+  compact(_nowMs: number): Task<boolean> {
+    return this.#shelf.compact()
   }
 
   dropBefore(cutoffMs: (tenant: string) => number): number {
-    // A merge under way holds its inputs; what it makes is looked at next time.
-    if (this.#busy) return 0
-    const gone = this.#held.filter(({ segment }) =>
-      segment.footer.tenants.every(({ tenant, blocks }) => blocks.every((block) => block.maxMs < cutoffMs(tenant))),
-    )
-    if (gone.length === 0) return 0
-    const segments = new Set(gone.map((held) => held.segment))
-    for (const logs of this.#tenants.values())
-      logs.blocks = logs.blocks.filter((ref) => ref.stored === undefined || !segments.has(ref.stored.segment))
-    this.#held = this.#held.filter((held) => !segments.has(held.segment))
-    this.#retired.push(...gone)
-    return gone.reduce((sum, { file }) => sum + file.bytes, 0)
+    return this.#shelf.dropBefore(cutoffMs)
   }
 
   memoryBytes(): number {
@@ -329,23 +203,8 @@ export class EmbeddedLogStore implements LogStore {
   }
 
   async close(): Promise<void> {
-    for (const { segment } of [...this.#held, ...this.#retired]) segment.unpin()
-    this.#held = []
-    this.#retired = []
+    this.#shelf.close()
   }
-}
-
-function rawBytesOf(segment: LogSegment): number {
-  return segment.footer.tenants.reduce((sum, { blocks }) => sum + blocks.reduce((bytes, block) => bytes + block.rawBytes, 0), 0)
-}
-
-function replaceBlocks(logs: TenantLogs, old: ReadonlySet<BlockRef>, fresh: readonly BlockRef[], cache: BlockCache<Block>): void {
-  const at = logs.blocks.findIndex((ref) => old.has(ref))
-  for (const ref of old) {
-    cache.delete(ref)
-    logs.forgetTable(ref)
-  }
-  logs.blocks = [...logs.blocks.slice(0, at), ...fresh, ...logs.blocks.slice(at).filter((ref) => !old.has(ref))]
 }
 
 function shareInside({ minMs, maxMs }: BlockRef, startMs: number, endMs: number): number {

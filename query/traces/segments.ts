@@ -1,27 +1,22 @@
 /** Writing span blocks to segment files, and taking them in again. */
-import { buildFilter, SegmentReader, SegmentWriter } from '../events/index.ts'
-import type { StoreFile } from '../store/index.ts'
+import { buildFilter, SegmentReader, SegmentWriter, type TenantSection } from '../events/index.ts'
 import { encodeBlock, filterBytes, type SpanBlock } from './block.ts'
 import type { SpanBlockRef, SpanSegment, SpanSegmentFooter } from './block-ref.ts'
 import { TenantTraces } from './tenant.ts'
 
-export interface TenantSpanBlocks {
-  readonly tenant: string
-  readonly traces: TenantTraces
-  readonly refs: readonly SpanBlockRef[]
-}
+export type SpanSection = TenantSection<TenantTraces, SpanBlockRef>
 
 type FooterTenant = SpanSegmentFooter['tenants'][number]
 
 /** Encodes block after block; between two of them it yields. Returns the open segment; durable. */
 export function* writeSegment(
   path: string,
-  tenants: readonly TenantSpanBlocks[],
+  sections: readonly SpanSection[],
   decode: (ref: SpanBlockRef) => SpanBlock,
 ): Generator<void, SpanSegment, void> {
   const writer = new SegmentWriter(path)
   const footer: FooterTenant[] = []
-  for (const { tenant, refs } of tenants) {
+  for (const { tenant, refs } of sections) {
     const operations = new Map<string, [string, string, number]>()
     const blocks: FooterTenant['blocks'][number][] = []
     for (const ref of refs) {
@@ -64,9 +59,22 @@ export function loadSegment(segment: SpanSegment, tenants: Map<string, TenantTra
   }
 }
 
-export function fileOf(name: string, segment: SpanSegment, fromOffset: number, toOffset: number): StoreFile {
-  const blocks = segment.footer.tenants.flatMap((tenant) => tenant.blocks)
-  const minMs = Math.min(...blocks.map((block) => block.minMs))
-  const maxMs = Math.max(...blocks.map((block) => block.maxMs))
-  return { name, bytes: segment.bytes, fromOffset, toOffset, minMs, maxMs }
+/** The sections' blocks lie in the segment now; `cache` takes what is decoded. */
+export function adoptBlocks(
+  segment: SpanSegment,
+  sections: readonly SpanSection[],
+  cache: (ref: SpanBlockRef, block: SpanBlock) => void,
+): void {
+  for (const [t, { refs }] of sections.entries()) {
+    for (const [i, ref] of refs.entries()) {
+      const { place, filter } = segment.footer.tenants[t]!.blocks[i]!
+      ref.stored = { segment, place, filter }
+      if (ref.block !== undefined) cache(ref, ref.block)
+      ref.block = undefined
+    }
+  }
+}
+
+export function spanBytesOf(segment: SpanSegment): number {
+  return segment.footer.tenants.reduce((sum, { blocks }) => sum + blocks.reduce((bytes, block) => bytes + block.bytes, 0), 0)
 }

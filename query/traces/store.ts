@@ -1,11 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { newSpanFields, readSpan, TraceAssembler, walkSpans, wrapperAttributes } from '../../lib/wire/otlp/traces/index.ts'
-import { BlockCache, mayContain, runToMerge, SegmentReader, syncFolder } from '../events/index.ts'
+import { BlockCache, mayContain, SegmentShelf } from '../events/index.ts'
 import type {
   AppendOutcome,
   CheckpointFiles,
-  StoreFile,
   StoreOpenOptions,
   StoreRecord,
   Task,
@@ -14,10 +11,10 @@ import type {
   TraceView,
 } from '../store/index.ts'
 import { blockMemoryBytes, decodeBlock, traceHash, type SpanBlock } from './block.ts'
-import type { SpanBlockRef, SpanSegment, SpanSegmentFooter } from './block-ref.ts'
+import type { SpanBlockRef, SpanSegmentFooter } from './block-ref.ts'
 import { mergeBlocks } from './compact.ts'
 import { gatherTrace, sameId, scanTraces, type SpanBlockSource } from './scan.ts'
-import { fileOf, loadSegment, writeSegment, type TenantSpanBlocks } from './segments.ts'
+import { adoptBlocks, loadSegment, spanBytesOf, writeSegment } from './segments.ts'
 import { TenantTraces } from './tenant.ts'
 import type { Operation, TraceStore } from './trace-store.ts'
 
@@ -27,55 +24,38 @@ export interface TraceStoreOptions extends StoreOpenOptions {
 }
 
 const CACHE_BYTES = 32 * 1024 * 1024
-const SUFFIX = '.spans'
-
-interface Held {
-  readonly segment: SpanSegment
-  readonly file: StoreFile
-}
-
-interface SavedState {
-  readonly version: 1
-  readonly nextFile: number
-}
-
 export class EmbeddedTraceStore implements TraceStore {
-  readonly #dir: string
   readonly #options: TraceStoreOptions
   readonly #tenants = new Map<string, TenantTraces>()
   readonly #blocks: BlockCache<SpanBlock>
   readonly #filters: BlockCache<Buffer>
   readonly #source: SpanBlockSource
   readonly #fields = newSpanFields()
-  #held: Held[] = []
-  #retired: Held[] = []
-  #nextFile = 1
-  #fromOffset = 0
-  #toOffset = 0
-  #busy = false
+  readonly #shelf: SegmentShelf<SpanSegmentFooter, TenantTraces, SpanBlockRef>
 
   constructor(options: TraceStoreOptions) {
-    this.#dir = options.dir
     this.#options = options
     const cacheBytes = options.cacheBytesMax ?? CACHE_BYTES
     this.#blocks = new BlockCache(cacheBytes)
     this.#filters = new BlockCache(cacheBytes / 4)
     this.#source = { decode: (ref) => this.#decode(ref), mayContain: (ref, needle) => this.#mayContain(ref, needle) }
+    this.#shelf = new SegmentShelf(options.dir, this.#tenants, {
+      suffix: '.spans',
+      write: (path, sections) => writeSegment(path, sections, (ref) => this.#decode(ref)),
+      adopt: (segment, sections) => adoptBlocks(segment, sections, (ref, block) => this.#blocks.put(ref, block, blockMemoryBytes(block))),
+      load: (segment) => loadSegment(segment, this.#tenants),
+      merge: (refs) => mergeBlocks(refs, (ref) => this.#decode(ref)),
+      forget: (ref) => {
+        this.#blocks.delete(ref)
+        this.#filters.delete(ref)
+      },
+      rawBytes: spanBytesOf,
+    })
   }
 
-  /** Loads what the manifest names and deletes what it doesn't. */
+  /** Errors: corruption, naming the file. */
   load(): void {
-    mkdirSync(this.#dir, { recursive: true })
-    this.#nextFile = (this.#options.state as SavedState | undefined)?.nextFile ?? 1
-    const named = new Set(this.#options.files.map((file) => file.name))
-    for (const name of readdirSync(this.#dir)) if (name.endsWith(SUFFIX) && !named.has(name)) unlinkSync(join(this.#dir, name))
-    for (const file of this.#options.files) {
-      const segment = new SegmentReader<SpanSegmentFooter>(join(this.#dir, file.name))
-      loadSegment(segment, this.#tenants)
-      this.#held.push({ segment, file })
-      this.#toOffset = Math.max(this.#toOffset, file.toOffset)
-    }
-    this.#fromOffset = this.#toOffset
+    this.#shelf.open(this.#options.files, this.#options.state)
   }
 
   append(tenantId: string, record: StoreRecord): AppendOutcome {
@@ -99,7 +79,7 @@ export class EmbeddedTraceStore implements TraceStore {
         else dropped[reason] = (dropped[reason] ?? 0) + 1
       },
     })
-    this.#toOffset = record.offset + 1
+    this.#shelf.noteOffset(record.offset)
     return { stored, dropped }
   }
 
@@ -182,13 +162,7 @@ export class EmbeddedTraceStore implements TraceStore {
   *scan(tenantId: string, scan: TraceScan): TraceScanTask {
     const tenant = this.#tenants.get(tenantId)
     if (tenant === undefined) return
-    const segments = this.#held.map((held) => held.segment)
-    for (const segment of segments) segment.pin()
-    try {
-      yield* scanTraces(tenant, scan, this.#source)
-    } finally {
-      for (const segment of segments) segment.unpin()
-    }
+    yield* this.#shelf.pinned(scanTraces(tenant, scan, this.#source))
   }
 
   *operations(tenantId: string): Task<Operation[]> {
@@ -200,95 +174,20 @@ export class EmbeddedTraceStore implements TraceStore {
     return out
   }
 
-  async checkpoint(): Promise<CheckpointFiles> {
-    const fromOffset = this.#fromOffset
-    const toOffset = this.#toOffset
-    const tenants: TenantSpanBlocks[] = []
-    for (const [tenant, traces] of this.#tenants) {
-      traces.seal()
-      const refs = traces.blocks.filter((ref) => ref.stored === undefined)
-      if (refs.length > 0) tenants.push({ tenant, traces, refs })
-    }
-    if (tenants.length > 0) {
-      const name = this.#newName()
-      const writing = writeSegment(join(this.#dir, name), tenants, (ref) => this.#decode(ref))
-      let step = writing.next()
-      for (; step.done !== true; step = writing.next()) await new Promise((resolve) => setImmediate(resolve))
-      this.#adopt(step.value, tenants)
-      this.#held.push({ segment: step.value, file: fileOf(name, step.value, fromOffset, toOffset) })
-      syncFolder(this.#dir)
-    }
-    this.#fromOffset = toOffset
-    return { files: this.#held.map((held) => held.file), state: { version: 1, nextFile: this.#nextFile } satisfies SavedState }
-  }
-
-  #newName(): string {
-    return `${String(this.#nextFile++).padStart(8, '0')}${SUFFIX}`
-  }
-
-  /** The blocks lie in the file now; decoded, they go to the cache. */
-  #adopt(segment: SpanSegment, tenants: readonly TenantSpanBlocks[]): void {
-    for (const [t, { refs }] of tenants.entries()) {
-      for (const [i, ref] of refs.entries()) {
-        const { place, filter } = segment.footer.tenants[t]!.blocks[i]!
-        ref.stored = { segment, place, filter }
-        if (ref.block !== undefined) this.#blocks.put(ref, ref.block, blockMemoryBytes(ref.block))
-        ref.block = undefined
-      }
-    }
+  checkpoint(): Promise<CheckpointFiles> {
+    return this.#shelf.checkpoint()
   }
 
   async release(): Promise<void> {
-    for (const { segment, file } of this.#retired.splice(0)) {
-      segment.unpin()
-      const path = join(this.#dir, file.name)
-      if (existsSync(path)) unlinkSync(path)
-    }
+    this.#shelf.release()
   }
 
-  *compact(_nowMs: number): Task<boolean> {
-    const run = this.#busy ? undefined : runToMerge(this.#held.map(({ segment }) => spanBytesOf(segment)))
-    if (run === undefined) return false
-    this.#busy = true
-    try {
-      const inputs = this.#held.slice(run.from, run.to)
-      const merging = new Set(inputs.map((held) => held.segment))
-      const tenants: (TenantSpanBlocks & { old: Set<SpanBlockRef> })[] = []
-      for (const [tenant, traces] of this.#tenants) {
-        const old = traces.blocks.filter((ref) => ref.stored !== undefined && merging.has(ref.stored.segment))
-        if (old.length > 0) tenants.push({ tenant, traces, old: new Set(old), refs: yield* mergeBlocks(old, (ref) => this.#decode(ref)) })
-      }
-      const name = this.#newName()
-      const segment = yield* writeSegment(join(this.#dir, name), tenants, (ref) => this.#decode(ref))
-      syncFolder(this.#dir)
-      this.#adopt(segment, tenants)
-      for (const { traces, old, refs } of tenants) {
-        const at = traces.blocks.findIndex((ref) => old.has(ref))
-        for (const ref of old) this.#blocks.delete(ref)
-        traces.blocks = [...traces.blocks.slice(0, at), ...refs, ...traces.blocks.slice(at).filter((ref) => !old.has(ref))]
-      }
-      const file = fileOf(name, segment, inputs[0]!.file.fromOffset, inputs.at(-1)!.file.toOffset)
-      this.#held.splice(this.#held.indexOf(inputs[0]!), inputs.length, { segment, file })
-      this.#retired.push(...inputs)
-      return true
-    } finally {
-      this.#busy = false
-    }
+  compact(_nowMs: number): Task<boolean> {
+    return this.#shelf.compact()
   }
 
   dropBefore(cutoffMs: (tenant: string) => number): number {
-    // A merge under way holds its inputs; what it makes is looked at next time.
-    if (this.#busy) return 0
-    const gone = this.#held.filter(({ segment }) =>
-      segment.footer.tenants.every(({ tenant, blocks }) => blocks.every((block) => block.maxMs < cutoffMs(tenant))),
-    )
-    if (gone.length === 0) return 0
-    const segments = new Set(gone.map((held) => held.segment))
-    for (const traces of this.#tenants.values())
-      traces.blocks = traces.blocks.filter((ref) => ref.stored === undefined || !segments.has(ref.stored.segment))
-    this.#held = this.#held.filter((held) => !segments.has(held.segment))
-    this.#retired.push(...gone)
-    return gone.reduce((sum, { file }) => sum + file.bytes, 0)
+    return this.#shelf.dropBefore(cutoffMs)
   }
 
   memoryBytes(): number {
@@ -297,12 +196,6 @@ export class EmbeddedTraceStore implements TraceStore {
   }
 
   async close(): Promise<void> {
-    for (const { segment } of [...this.#held, ...this.#retired]) segment.unpin()
-    this.#held = []
-    this.#retired = []
+    this.#shelf.close()
   }
-}
-
-function spanBytesOf(segment: SpanSegment): number {
-  return segment.footer.tenants.reduce((sum, { blocks }) => sum + blocks.reduce((bytes, block) => bytes + block.bytes, 0), 0)
 }
