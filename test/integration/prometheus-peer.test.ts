@@ -78,7 +78,7 @@ describe.runIf(isRunnable)('Prometheus and Sightline, given the same samples', (
     if (!isInstalled) throw new Error('the prometheus and prometheus-node-exporter programs are needed')
     sightline = await SightlineProcess.create({ config: 'self: { scrape: false }\n' })
     await sightline.start()
-    exporter = await startNodeExporter()
+    exporter = (await startNodeExporter())!
     folder = mkdtempSync(join(tmpdir(), 'sightline-peer-'))
     const address = `127.0.0.1:${(await freePorts(1))[0]}`
     prometheusUrl = `http://${address}`
