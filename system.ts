@@ -23,7 +23,7 @@ import { openFileJournal } from './lib/journal/index.ts'
 import { BUILD } from './lib/runtime/build.ts'
 import { systemClock } from './lib/runtime/clock.ts'
 import { messageOf, SightlineError } from './lib/runtime/errors.ts'
-import { createLog, gauge, registry, startTelemetry, type Telemetry } from './lib/telemetry/index.ts'
+import { collectProcessMetrics, createLog, gauge, registry, startTelemetry, type Telemetry } from './lib/telemetry/index.ts'
 import { adminApi } from './query/api/admin/index.ts'
 import { pageApi } from './query/api/page/index.ts'
 import type { ReplayProgress } from './query/ingest/index.ts'
@@ -69,6 +69,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     producer,
     onFatal,
   })
+  collectProcessMetrics()
   gauge('sightline_journal_bytes', 'Bytes of journal segments on disk.', [], function () {
     this.set(journal.stats().bytes)
   })
@@ -95,6 +96,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     bodyBytesMax: server.body_size_max,
     journal,
     positionsPath: join(dataDir, 'positions.json'),
+    shipDir: join(dataDir, 'ship'),
   })
 
   const web = loadWebConfig(server.web_config_file)

@@ -1,6 +1,7 @@
 /** The collector program: what it reads, appended through the `Appender` it is given. */
 import { createReceivers, type Receivers } from './receive/index.ts'
 import { createScraper, type Scraper } from './scrape/index.ts'
+import { openShippers, type ShipJournal } from './ship/index.ts'
 import { Positions, Tailer, type PositionJournal, type TailStatus } from './tail/index.ts'
 import type { Config } from '../lib/config/index.ts'
 import { labelsOf, type Labels } from '../lib/model/index.ts'
@@ -16,9 +17,11 @@ export interface CollectorOptions {
   readonly tenant: string
   /** Largest body a receiver takes, decompressed. */
   readonly bodyBytesMax: number
-  /** Where positions of tailed files are found again, and the file that spares reading it from its start. */
-  readonly journal: PositionJournal
+  /** Where positions of tailed files are found again, and the file that spares reading it from its start. Also what is shipped. */
+  readonly journal: PositionJournal & ShipJournal
   readonly positionsPath: string
+  /** How far each remote is. */
+  readonly shipDir: string
 }
 
 /** Positions are saved this often; until then the journal keeps what a start would read. */
@@ -46,6 +49,7 @@ export async function buildCollector({
   bodyBytesMax,
   journal,
   positionsPath,
+  shipDir,
 }: CollectorOptions): Promise<CollectorProgram> {
   const scraper = createScraper()
   const rows = createRowsAppender(appender, clock)
@@ -55,6 +59,7 @@ export async function buildCollector({
     throw new SightlineError('unavailable', 'cannot take data yet: the process is starting', { retryAfterMs: 1000 })
   }
   const receivers = createReceivers({ appender, rows, externalLabels: labelsOrWait, clock, bodyBytesMax })
+  const shippers = openShippers({ dir: shipDir, journal, clock, log })
   const positions = await Positions.open(positionsPath, journal)
   let tailers = new Map<string, { text: string; tailer: Tailer }>()
   gauge('sightline_tail_lag_bytes', 'Bytes of log files that are not in the journal yet.', ['source'], function () {
@@ -91,13 +96,16 @@ export async function buildCollector({
     tails,
     async apply(config) {
       const labels = externalLabelsOf(config)
+      const applyShippers = shippers.prepare(config)
       await scraper.apply(config.global, config.scrape_configs, { tenant, externalLabels: labels, appender: rows, clock, log })
       await applyTails(config, labels)
+      await applyShippers()
       externalLabels = labels
     },
     async stop() {
       clearInterval(save)
       await Promise.all([scraper.stop(), ...[...tailers.values()].map(({ tailer }) => tailer.stop())])
+      await shippers.stop()
       await positions.save(clock.now())
     },
   }
