@@ -37,6 +37,8 @@ export class Positions {
   readonly #cursor: Cursor
   readonly #byKey = new Map<string, FilePosition>()
   readonly #inFlight = new Set<Promise<unknown>>()
+  /** The last snapshot's text: one that says nothing new is not written. */
+  #saved = ''
 
   private constructor(path: string, journal: PositionJournal) {
     this.#path = path
@@ -99,11 +101,14 @@ export class Positions {
       cursors: Object.fromEntries(ends.entries()),
       positions: this.all(),
     }
+    const text = JSON.stringify(snapshot)
+    if (text === this.#saved) return
     const fd = openSync(`${this.#path}.next`, 'w')
-    writeSync(fd, JSON.stringify(snapshot))
+    writeSync(fd, text)
     fsyncSync(fd)
     closeSync(fd)
     renameSync(`${this.#path}.next`, this.#path)
+    this.#saved = text
     for (const [p, offset] of ends.entries()) this.#cursor.advance(partitionKey('logs', p), offset)
   }
 }

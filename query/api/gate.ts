@@ -19,6 +19,23 @@ export class QueryGate {
     this.#slots = slots
   }
 
+  /**
+   * As `run`, with a deadline from the moment it runs: `work` gets a signal that aborts then or when the client goes away.
+   * Errors: also timeout.
+   */
+  async runWithin<T>(tenant: string, signal: AbortSignal, timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.run(tenant, signal, async () => {
+      const deadline = AbortSignal.timeout(timeoutMs)
+      try {
+        return await work(AbortSignal.any([signal, deadline]))
+      } catch (error) {
+        if (deadline.aborted)
+          throw new SightlineError('timeout', `the query took longer than ${timeoutMs} ms; narrow it or its time range`, { cause: error })
+        throw error
+      }
+    })
+  }
+
   /** Errors: too_many where the waiting room is full, canceled where the client left it. */
   async run<T>(tenant: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const lane = this.#lanes.get(tenant) ?? { running: 0, waiting: [] }

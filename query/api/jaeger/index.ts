@@ -61,7 +61,9 @@ export function jaegerApi(deps: JaegerApiDeps): FastifyPluginAsync {
       const found =
         ids.length > 0
           ? await Promise.all(ids.slice(0, LIMIT_MAX).map((id) => reader.traceById(idOf(id), signal)))
-          : await deps.gate.run(request.tenant, signal, () => reader.find(searchOf(params, deps.clock.now()), signal))
+          : await deps.gate.runWithin(request.tenant, signal, deps.limitsOf(request.tenant).query_timeout, (either) =>
+              reader.find(searchOf(params, deps.clock.now()), either),
+            )
       return reply.send(listJson(found.filter((bytes) => bytes !== undefined).map(jaegerTrace)))
     })
 

@@ -6,10 +6,10 @@
  */
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { TenantLimits } from '../../../lib/config/index.ts'
-import { abortOnClose, paramsOf } from '../../../lib/http/index.ts'
+import { abortOnClose, errorHeaders, paramsOf } from '../../../lib/http/index.ts'
 import { parseGoDuration } from '../../../lib/model/index.ts'
 import type { Clock } from '../../../lib/runtime/clock.ts'
-import { SightlineError } from '../../../lib/runtime/errors.ts'
+import { ERROR_KINDS, kindOf, messageOf, SightlineError } from '../../../lib/runtime/errors.ts'
 import { ProtoWriter } from '../../../lib/wire/protobuf/index.ts'
 import type { TracesReader } from '../../shard/traces/index.ts'
 import type { QueryGate } from '../gate.ts'
@@ -23,6 +23,7 @@ export interface TempoApiDeps {
   readonly gate: QueryGate
   readonly clock: Clock
   readonly build: { readonly version: string; readonly revision: string }
+  readonly onError: (error: unknown, where: string) => void
 }
 
 const LIMIT = 20
@@ -32,6 +33,12 @@ const SPANS_PER_SPANSET_MAX = 1000
 
 export function tempoApi(deps: TempoApiDeps): FastifyPluginAsync {
   return async (app) => {
+    app.setErrorHandler((error, request, reply) => {
+      const kind = kindOf(error)
+      if (kind === 'internal' || kind === 'corruption') deps.onError(error, `${request.method} ${request.url}`)
+      void reply.code(ERROR_KINDS[kind].http).headers(errorHeaders(error, kind)).type('text/plain; charset=utf-8').send(messageOf(error))
+    })
+
     app.get('/api/echo', { config: { permission: 'none' } }, async (_request, reply) => reply.type('text/plain').send('echo'))
 
     app.get('/api/status/buildinfo', async (_request, reply) =>
@@ -62,7 +69,9 @@ export function tempoApi(deps: TempoApiDeps): FastifyPluginAsync {
         limit: countParam(params, 'limit', LIMIT, LIMIT_MAX),
         spansPerSpanset: countParam(params, 'spss', SPANS_PER_SPANSET, SPANS_PER_SPANSET_MAX),
       }
-      const answer = await deps.gate.run(request.tenant, signal, () => deps.readerOf(request.tenant).search(search, signal))
+      const { query_timeout } = deps.limitsOf(request.tenant)
+      const reader = deps.readerOf(request.tenant)
+      const answer = await deps.gate.runWithin(request.tenant, signal, query_timeout, (either) => reader.search(search, either))
       return reply.send(searchJson(answer))
     })
 
