@@ -46,5 +46,4 @@ export interface JournalRecord {
   readonly payload: Uint8Array
 }
 
-/** Larger batches are split before they get here: a Kafka broker's default limit is 1 MiB a message, headers included. */
-export const RECORD_BYTES_MAX = 900 * 1024
+export { RECORD_BYTES_MAX } from '../model/index.ts'

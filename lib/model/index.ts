@@ -23,4 +23,5 @@ export { matchesAll, type MatchOp, type Matcher, type MatcherSpec } from './matc
 export { CUSTOM_BUCKETS_SCHEMA, type CounterResetHint, type FloatHistogram, type Span } from './histogram.ts'
 export { CELL_ABSENT, CELL_FLOAT, CELL_HISTOGRAM, CELL_STALE, type SeriesSamples } from './columns.ts'
 export { hashText } from './hash.ts'
+export { RECORD_BYTES_MAX } from './record.ts'
 export { formatDuration, parseDuration, parseGoDuration } from './duration.ts'

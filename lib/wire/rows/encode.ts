@@ -3,7 +3,7 @@
  * layouts before the first row that names them, then rows, then metadata. Values lie at multiples of 8, so that a reader
  * takes them as a `Float64Array` without a copy.
  */
-import { CELL_ABSENT, CELL_HISTOGRAM, CELL_STALE } from '../../model/index.ts'
+import { CELL_ABSENT, CELL_HISTOGRAM, CELL_STALE, RECORD_BYTES_MAX } from '../../model/index.ts'
 import { SightlineError } from '../../runtime/errors.ts'
 import { RowsWriter } from './bytes.ts'
 import { histogramBytesMax, writeHistogram } from './histogram.ts'
@@ -25,8 +25,7 @@ export const ROW_HISTOGRAMS = 2
 export const ROW_STARTS = 4
 export const ROW_EXEMPLARS = 8
 
-/** The largest record of a journal: larger batches become several records. */
-export const RECORD_BYTES_MAX = 900 * 1024
+export { RECORD_BYTES_MAX }
 
 export interface EncodedRows {
   readonly payload: Uint8Array<ArrayBuffer>

@@ -8,5 +8,4 @@
 export { attributeOf, anyText, type Attribute, type AttributeType } from './any-value.ts'
 export { flattenAttribute, labelNameOf, writeTextAttribute } from './attributes.ts'
 
-/** The largest payload of one journal record. */
-export const PAYLOAD_BYTES_MAX = 900 * 1024
+export { RECORD_BYTES_MAX as PAYLOAD_BYTES_MAX } from '../../../model/index.ts'
