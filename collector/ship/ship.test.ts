@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parseConfig, type Config } from '../../lib/config/index.ts'
 import { openFileJournal, type Journal } from '../../lib/journal/index.ts'
-import { CELL_ABSENT, CELL_FLOAT, CELL_STALE, labelsOf } from '../../lib/model/index.ts'
+import { CELL_ABSENT, CELL_FLOAT, CELL_HISTOGRAM, CELL_STALE, labelsOf, type FloatHistogram } from '../../lib/model/index.ts'
 import { systemClock } from '../../lib/runtime/clock.ts'
 import { createLog, registry } from '../../lib/telemetry/index.ts'
 import { decodeWriteV1, SeriesBook } from '../../lib/wire/remote-write/index.ts'
@@ -27,6 +27,7 @@ class Remote {
   /** Asked once a request: status and headers. */
   answer: (request: number) => { status: number; headers?: Record<string, string> } = () => ({ status: 204 })
   requests = 0
+  histogramCount = 0
   readonly #server: Server
 
   private constructor() {
@@ -38,6 +39,7 @@ class Remote {
         const { status, headers = {} } = this.answer(this.requests++)
         if (status < 300) {
           const { batch } = decodeWriteV1(snappyDecode(Buffer.concat(chunks), 1 << 24), book, [])
+          for (const { histograms = [] } of batch.rows) this.histogramCount += histograms.filter((one) => one !== undefined).length
           this.received.push({ headers: request.headers, samples: batch.rows.flatMap(textsOf) })
         }
         response.writeHead(status, headers).end()
@@ -68,7 +70,9 @@ class Remote {
 function textsOf({ layout, timestampMs, values, cells }: Row): string[] {
   return layout.series.flatMap((labels, i) => {
     const cell = cells?.[i] ?? CELL_FLOAT
-    return cell === CELL_ABSENT ? [] : [`${labels.join(',')} ${timestampMs} ${cell === CELL_STALE ? 'stale' : values[i]}`]
+    return cell === CELL_ABSENT || cell === CELL_HISTOGRAM
+      ? []
+      : [`${labels.join(',')} ${timestampMs} ${cell === CELL_STALE ? 'stale' : values[i]}`]
   })
 }
 
@@ -85,6 +89,20 @@ async function metric(name: string, labels: Record<string, string>): Promise<num
 }
 
 const SERIES = ['a', 'b', 'c'].map((job) => labelsOf({ __name__: 'm', job }))
+
+const HISTOGRAM: FloatHistogram = {
+  schema: 0,
+  counterResetHint: 'unknown',
+  count: 2,
+  sum: 3,
+  zeroThreshold: 0,
+  zeroCount: 0,
+  positiveSpans: [{ offset: 0, length: 1 }],
+  positiveBuckets: [2],
+  negativeSpans: [],
+  negativeBuckets: [],
+  customValues: [],
+}
 
 describe('a remote_write entry', () => {
   let folder: string
@@ -256,6 +274,51 @@ describe('a remote_write entry', () => {
     await shippers!.prepare(parseConfig('{}', 'test.yml').config)()
     expect(readdirSync(join(folder, 'ship'))).toEqual([])
     expect(await journal.deletePassed()).toBeGreaterThan(0)
+  })
+
+  test('native histograms are left out and counted, unless send_native_histograms', async () => {
+    const layout = layoutOf('g', SERIES.slice(0, 2))
+    const row: Row = {
+      layout,
+      timestampMs: 1000,
+      values: Float64Array.of(1, 0),
+      cells: Uint8Array.of(CELL_FLOAT, CELL_HISTOGRAM),
+      histograms: [undefined, HISTOGRAM],
+    }
+    const appendHistogram = async (): Promise<void> => {
+      for (const { payload, items } of announcer.encode({ rows: [row], metadata: [] }, Date.now())) {
+        await journal.append('metrics', 0, { encoding: 'rows', tenant: 'default', items, payload })
+      }
+    }
+    await apply(configOf({}, 'floats'))
+    await appendHistogram()
+    await until(() => remote.samples.length === 1)
+    await until(async () => (await metric('sightline_remote_write_samples_total', { remote: 'floats', result: 'histogram' })) === 1)
+    await shippers!.prepare(configOf({ send_native_histograms: true }, 'floats'))()
+    await appendHistogram()
+    await until(() => remote.histogramCount === 1)
+    expect(remote.samples).toEqual([line('a', 1000, 1), line('a', 1000, 1)])
+  })
+
+  test('lets go of the journal when that is three quarters full, and counts what was deleted unsent', async () => {
+    remote.answer = () => ({ status: 503 })
+    const small = { ...configOf({}, 'slow'), journal: { ...configOf().journal, size_max: 4 << 20 } }
+    await apply(small)
+    await append(1000, [1])
+    await until(() => remote.requests > 0)
+    await append(2000, [2])
+    const payload = new Uint8Array(512 * 1024)
+    for (let i = 0; i < 7; i++) await journal.append('logs', 0, { encoding: 'otlp', tenant: 't', items: 1, payload })
+    const requests = remote.requests
+    await until(() => remote.requests > requests)
+    expect(await journal.deletePassed()).toBeGreaterThan(0)
+    remote.answer = () => ({ status: 204 })
+    announcer.forget()
+    await append(3000, [3])
+    await until(() => remote.samples.includes(line('a', 3000, 3)))
+    // The first was in memory already; the second was in the journal only.
+    expect(remote.samples).toEqual([line('a', 1000, 1), line('a', 3000, 3)])
+    expect(await metric('sightline_remote_write_records_lost_total', { remote: 'slow' })).toBe(1)
   })
 
   test.each([
