@@ -137,7 +137,7 @@ server:
   test('health needs no credentials, and nothing is answered without TLS', async () => {
     expect((await get('/-/healthy')).status).toBe(200)
     expect((await get('/-/ready')).status).toBe(200)
-    await expect(fetch(`http://127.0.0.1:${sightline.ports.http}/-/healthy`)).rejects.toThrow()
+    await expect(fetch(`http://127.0.0.1:${sightline.ports.http}/-/healthy`)).rejects.toThrow('fetch failed')
   })
 
   test.each(Object.entries(READS))('%s: 401 without or with wrong credentials, 403 for others', async (_name, path) => {
@@ -147,17 +147,16 @@ server:
       const answer = await get(path, headers)
       expect(answer.status).toBe(401)
       expect(answer.headers['www-authenticate']).toContain('Basic')
-      expectEnvelope(path, answer)
+      expect(refusalOf(path, answer)).toMatch(/^cannot /)
     }
     for (const headers of [WRITE_1, { ...READ_1, 'x-scope-orgid': 't2' }, { ...BASIC, 'x-scope-orgid': 't1' }]) {
       const answer = await get(path, headers)
       expect(answer.status).toBe(403)
-      expectEnvelope(path, answer)
+      expect(refusalOf(path, answer)).toMatch(/^cannot /)
     }
     const severalTenants = await get(path, { ...ADMIN, 'x-scope-orgid': 't1|t2' })
     expect(severalTenants.status).toBe(400)
-    expectEnvelope(path, severalTenants)
-    expect(severalTenants.body.toString()).toContain('several tenants')
+    expect(refusalOf(path, severalTenants)).toContain('several tenants')
   })
 
   test.each(['remote write', 'Loki push', 'OTLP HTTP'])(
@@ -231,15 +230,14 @@ server:
   })
 })
 
-/** A refusal as the API's clients read it: Prometheus' and Jaeger's in JSON, Loki's and Tempo's as plain text. */
-function expectEnvelope(path: string, { status, body, headers }: HttpAnswer): void {
+/**
+ * What a refusal says, read as the API's clients read it: Prometheus' and Jaeger's in JSON, Loki's and Tempo's as plain text. Undefined where it isn't in
+ * that envelope.
+ */
+function refusalOf(path: string, { status, body, headers }: HttpAnswer): string | undefined {
   const text = body.toString()
-  if (!isJson(path)) {
-    expect(headers['content-type']).toContain('text/plain')
-    expect(text).toMatch(/^cannot /)
-    return
-  }
+  if (!isJson(path)) return headers['content-type']?.startsWith('text/plain') ? text : undefined
   const json = JSON.parse(text) as { status?: string; error?: string; errorType?: string; errors?: { code: number; msg: string }[] }
-  if (path.startsWith('/jaeger')) expect(json.errors?.[0]).toEqual({ code: status, msg: expect.stringMatching(/^cannot /) })
-  else expect(json).toMatchObject({ status: 'error', errorType: expect.any(String), error: expect.stringMatching(/^cannot /) })
+  if (path.startsWith('/jaeger')) return json.errors?.[0]?.code === status ? json.errors[0].msg : undefined
+  return json.status === 'error' && json.errorType !== undefined ? json.error : undefined
 }
