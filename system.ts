@@ -101,7 +101,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
 
   const web = loadWebConfig(server.web_config_file)
   const selfToken = randomUUID()
-  const authenticator = createAuthenticator(server.tokens, web.basicUsers, selfToken)
+  const authenticator = createAuthenticator(server, web.basicUsers, selfToken)
   if (!authenticator.isRequired && !isLoopback(server.listen)) {
     log.warn(
       { listen: server.listen },

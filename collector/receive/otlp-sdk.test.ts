@@ -36,7 +36,7 @@ beforeEach(async () => {
   })
   listeners = await receivers.startListeners({
     web: { tls: undefined, basicUsers: {}, headers: {} },
-    authenticator: createAuthenticator([], {}, 'self'),
+    authenticator: createAuthenticator({ tokens: [], users: {} }, {}, 'self'),
     bodyBytesMax: 4 * 1024 * 1024,
     requestsMax: 100,
     onError: () => {},

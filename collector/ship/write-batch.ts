@@ -33,6 +33,8 @@ interface BatchRow {
   readonly view: RowView
 }
 
+type WriteExemplars = NonNullable<WriteSeries['exemplars']>
+
 /** The encoder's input, reused. */
 interface Scratch extends WriteSeries {
   labels: Labels
@@ -40,10 +42,11 @@ interface Scratch extends WriteSeries {
   readonly values: Float64Array
   readonly stale: Uint8Array
   histograms: { timestampMs: number; histogram: FloatHistogram }[]
-  exemplars: { labels: Labels; value: number; timestampMs: number }[]
+  exemplars: WriteExemplars
 }
 
 const NO_TIMES = new Float64Array(0)
+const NO_EXEMPLARS: WriteExemplars = []
 
 export class WriteBatch {
   readonly #options: WriteBatchOptions
@@ -97,7 +100,7 @@ export class WriteBatch {
       values: new Float64Array(1),
       stale: new Uint8Array(1),
       histograms: [],
-      exemplars: [],
+      exemplars: NO_EXEMPLARS,
     }
     const oneTime = new Float64Array(1)
     let left = samplesMax
@@ -129,9 +132,8 @@ export class WriteBatch {
     scratch.histograms = cell === CELL_HISTOGRAM ? [{ timestampMs: view.timestampMs, histogram: view.histograms![column]! }] : []
     scratch.values[0] = view.values[column]!
     scratch.stale[0] = cell === CELL_STALE ? 1 : 0
-    if (this.#options.sendExemplars && view.exemplars !== undefined) {
-      scratch.exemplars = view.exemplars.filter((exemplar) => exemplar.column === column)
-    }
+    const exemplars = this.#options.sendExemplars ? view.exemplars : undefined
+    scratch.exemplars = exemplars === undefined ? NO_EXEMPLARS : exemplars.filter((exemplar) => exemplar.column === column)
     return true
   }
 }

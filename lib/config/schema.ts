@@ -70,6 +70,16 @@ const serverConfig = z.strictObject({
       }),
     )
     .default([]),
+  /** What the basic users of the web configuration file may do; one that isn't named may do everything for tenant `default`. */
+  users: z
+    .record(
+      z.string(),
+      z.strictObject({
+        tenants: z.array(z.string()).min(1).default(['default']),
+        permissions: z.array(z.enum(['read', 'write', 'admin'])).min(1),
+      }),
+    )
+    .default({}),
   body_size_max: sizeBytes.default(32 * 1024 * 1024),
   requests_max: z.number().int().positive().default(256),
 })

@@ -30,9 +30,12 @@ const EVERYBODY: Identity = { name: 'anonymous', tenants: ['*'], permissions: ['
 /** How many basic-auth answers are remembered: bcrypt is slow on purpose, Grafana asks many times a second. */
 const BASIC_CACHE_MAX = 1000
 
-/** @param selfToken what this process shows itself when it scrapes its own metrics; it reads, and asks nobody for credentials */
+/**
+ * @param basicUsers bcrypt hash by user
+ * @param selfToken what this process shows itself when it scrapes its own metrics and sends its own spans
+ */
 export function createAuthenticator(
-  tokens: ServerConfig['tokens'],
+  { tokens, users }: Pick<ServerConfig, 'tokens' | 'users'>,
   basicUsers: Readonly<Record<string, string>>,
   selfToken: string,
 ): Authenticator {
@@ -52,7 +55,7 @@ export function createAuthenticator(
       }
       if (scheme === 'basic') {
         const key = createHash('sha256').update(value).digest('base64')
-        const identity = passed.get(key) ?? (await identifyBasic(value, basicUsers))
+        const identity = passed.get(key) ?? (await identifyBasic(value, basicUsers, users))
         if (passed.size >= BASIC_CACHE_MAX) passed.delete(passed.keys().next().value!)
         passed.set(key, identity)
         return identity
@@ -62,15 +65,16 @@ export function createAuthenticator(
   }
 }
 
-async function identifyBasic(value: string, users: Readonly<Record<string, string>>): Promise<Identity> {
+async function identifyBasic(value: string, hashes: Readonly<Record<string, string>>, users: ServerConfig['users']): Promise<Identity> {
   const text = Buffer.from(value, 'base64').toString()
   const colon = text.indexOf(':')
   const user = text.slice(0, colon)
   // An unknown user costs as much as a known one: a hash is compared either way.
-  const hash = Object.hasOwn(users, user) ? users[user]! : '$2b$10$abcdefghijklmnopqrstuuMkSPjQh6tmuc9xQDRbiUm0TGYM7AYFS'
+  const hash = Object.hasOwn(hashes, user) ? hashes[user]! : '$2b$10$abcdefghijklmnopqrstuuMkSPjQh6tmuc9xQDRbiUm0TGYM7AYFS'
   const isRight = await compare(text.slice(colon + 1), hash)
-  if (!isRight || !Object.hasOwn(users, user)) throw new SightlineError('unauthenticated', 'cannot answer: unknown user or wrong password')
-  return { name: user, tenants: [DEFAULT_TENANT], permissions: ['read', 'write', 'admin'] }
+  if (!isRight || !Object.hasOwn(hashes, user)) throw new SightlineError('unauthenticated', 'cannot answer: unknown user or wrong password')
+  const bound = Object.hasOwn(users, user) ? users[user] : undefined
+  return { name: user, tenants: bound?.tenants ?? [DEFAULT_TENANT], permissions: bound?.permissions ?? ['read', 'write', 'admin'] }
 }
 
 /** The tenant a request is about. Errors: bad_data (not an id), forbidden (not this identity's). */
