@@ -93,7 +93,16 @@ const tenantLimits = z.strictObject({
   query_bytes_max: sizeBytes.default(1024 * 1024 * 1024),
   query_concurrency_max: z.number().int().positive().default(20),
   query_timeout: durationMs.default(120_000),
+  /** Lines of one answer. */
   log_entries_max: z.number().int().positive().default(5_000),
+  /** Series of one LogQL metric query. */
+  log_series_max: z.number().int().positive().default(500),
+  /** Values a LogQL metric query keeps in a worker or at the front, 8 bytes each. */
+  log_cells_max: z.number().int().positive().default(20_000_000),
+  /** Steps of a range query, of LogQL. */
+  log_steps_max: z.number().int().positive().default(11_000),
+  /** Live tails at once. */
+  log_tails_max: z.number().int().nonnegative().default(10),
 })
 
 /** Defaults of a section that may be left out as a whole. */

@@ -68,6 +68,7 @@ export function createAuthenticator(
 async function identifyBasic(value: string, hashes: Readonly<Record<string, string>>, users: ServerConfig['users']): Promise<Identity> {
   const text = Buffer.from(value, 'base64').toString()
   const colon = text.indexOf(':')
+  if (colon === -1) throw new SightlineError('unauthenticated', 'cannot answer: basic credentials need a user and a password')
   const user = text.slice(0, colon)
   // An unknown user costs as much as a known one: a hash is compared either way.
   const hash = Object.hasOwn(hashes, user) ? hashes[user]! : '$2b$10$abcdefghijklmnopqrstuuMkSPjQh6tmuc9xQDRbiUm0TGYM7AYFS'

@@ -18,19 +18,14 @@ export interface LokiApiDeps {
   readonly onError: (error: unknown, where: string) => void
 }
 
-/** Loki's defaults, where the configuration has no limit of its own. */
-export const SERIES_MAX = 500
-export const STEPS_MAX = 11_000
-/** Values a metric query keeps in a worker or at the front: 160 MB. */
-const CELLS_MAX = 20_000_000
-/** Lines of one answer. */
+/** Bytes of lines in one answer, where `query_bytes_max` allows more: an answer is one text. */
 const ANSWER_BYTES_MAX = 128 * 1024 * 1024
 
 export function queryLimits(limits: TenantLimits): QueryLimits {
   return {
-    seriesMax: SERIES_MAX,
-    stepsMax: STEPS_MAX,
-    cellsMax: CELLS_MAX,
+    seriesMax: limits.log_series_max,
+    stepsMax: limits.log_steps_max,
+    cellsMax: limits.log_cells_max,
     bytesMax: Math.min(ANSWER_BYTES_MAX, limits.query_bytes_max > 0 ? limits.query_bytes_max : ANSWER_BYTES_MAX),
     timeoutMs: limits.query_timeout,
   }

@@ -1,7 +1,7 @@
 /** `status/buildinfo`, `drilldown-limits`: what this server is and allows. */
 import type { FastifyInstance } from 'fastify'
 import { formatDuration } from '../../../lib/model/index.ts'
-import { sendJson, SERIES_MAX, type LokiApiDeps } from './deps.ts'
+import { sendJson, type LokiApiDeps } from './deps.ts'
 
 export function statusRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
   app.get('/status/buildinfo', async (_request, reply) =>
@@ -28,14 +28,14 @@ export function statusRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
         max_query_length: formatDuration(limits.query_range_max),
         max_query_lookback: '0s',
         max_query_range: formatDuration(limits.query_range_max),
-        max_query_series: SERIES_MAX,
+        max_query_series: limits.log_series_max,
         metric_aggregation_enabled: false,
         otlp_config: {},
         pattern_persistence_enabled: false,
         query_timeout: formatDuration(limits.query_timeout),
         retention_period: formatDuration(deps.retentionMs()),
         volume_enabled: true,
-        volume_max_series: SERIES_MAX,
+        volume_max_series: limits.log_series_max,
       },
       pattern_ingester_enabled: true,
       version: deps.build.version,

@@ -24,7 +24,6 @@ const POLL_MS = 1000
 const LOOK_BACK_MS = 15_000
 const BACKFILL_MS = 3_600_000
 const DELAY_MAX_MS = 5000
-const TAILS_MAX = 10
 /** Entries of one poll, remembered entries, bytes a client may lag behind, entries named as dropped. */
 const POLL_ENTRIES_MAX = 5000
 const SENT_MAX = 20_000
@@ -50,8 +49,9 @@ export function tailRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
     const ticket = request.headers[TICKET_HEADER]
     if (typeof ticket !== 'string' || !tickets.has(ticket))
       return reply.code(426).header('upgrade', 'websocket').type('text/plain').send('tail needs a web socket')
-    if ((tails.get(call.tenant) ?? 0) >= TAILS_MAX)
-      throw new SightlineError('too_many', `max concurrent tail requests limit exceeded, count > limit (${TAILS_MAX + 1} > ${TAILS_MAX})`)
+    const tailsMax = deps.limitsOf(call.tenant).log_tails_max
+    if ((tails.get(call.tenant) ?? 0) >= tailsMax)
+      throw new SightlineError('too_many', `max concurrent tail requests limit exceeded, count > limit (${tailsMax + 1} > ${tailsMax})`)
     tickets.set(ticket, call)
     return reply.send('')
   })
