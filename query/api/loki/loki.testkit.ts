@@ -30,7 +30,17 @@ export async function testApi(): Promise<TestApi> {
     if (request.headers['authorization'] === 'Basic wrong') await reply.code(401).type('text/plain').send('who are you?')
     request.tenant = 'default'
   })
-  const limits = { log_entries_max: 5000, query_bytes_max: 1 << 30, query_timeout: 120_000, query_range_max: 0, query_concurrency_max: 4 }
+  const limits = {
+    log_entries_max: 5000,
+    query_bytes_max: 1 << 30,
+    query_timeout: 120_000,
+    query_range_max: 0,
+    query_concurrency_max: 4,
+    log_series_max: 500,
+    log_steps_max: 11_000,
+    log_cells_max: 20_000_000,
+    log_tails_max: 10,
+  }
   await app.register(
     lokiApi({
       engine: createLogEngine(),
