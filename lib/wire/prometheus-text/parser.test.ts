@@ -56,7 +56,15 @@ a{b="q\\"uo\\\\te\\n"} -4e-3
     const parse = (text: string): unknown => subject.parser.parse(Buffer.from(text)).metadata
     expect(parse('# HELP a Help.\n# TYPE a counter\na 1\n')).toEqual([{ family: 'a', type: 'counter', help: 'Help.', unit: '' }])
     expect(parse('# HELP a Help.\n# TYPE a counter\na 2\n')).toEqual([])
-    expect(parse('# HELP a Help.\n# TYPE a gauge\na 2\n')).toEqual([{ family: 'a', type: 'gauge', help: '', unit: '' }])
+    expect(parse('# HELP a Help.\n# TYPE a gauge\na 2\n')).toEqual([{ family: 'a', type: 'gauge', help: 'Help.', unit: '' }])
+  })
+
+  test('a body without a newline at its end, and OpenMetrics that stays the same', () => {
+    expect(samplesOf('a 1\nb 2')).toEqual(['a 1', 'b 2'])
+    const subject = newParser('openmetrics')
+    for (const end of ['# EOF\n', '# EOF\n', '# EOF'])
+      expect(samplesOf(`# TYPE a counter\na_total 1\n${end}`, subject)).toEqual(['a_total 1'])
+    expect(() => samplesOf('a_total 1\n# EOF\na_total 2\n', subject)).toThrow('unexpected text after # EOF')
   })
 
   test('exemplars of OpenMetrics', () => {

@@ -17,7 +17,11 @@ import { SightlineError } from '../../runtime/errors.ts'
 import { parseFloatBytes } from './float.ts'
 import { parseSeries, seriesEnd, unescapeText } from './series.ts'
 
+/** Refs of lines that are no series. */
 const COMMENT = -2
+const END = -3
+/** Families whose comments are remembered, so that one changed comment is told with the others of its family. */
+const FAMILIES_MAX = 50_000
 
 export interface ParserOptions {
   readonly format: 'text' | 'openmetrics'
@@ -51,10 +55,44 @@ interface KnownLine {
   readonly ref: number
 }
 
+/** What one pass over a body has come to. */
+class Scan {
+  readonly #lines: readonly KnownLine[]
+  readonly exemplars: ExposedExemplar[] = []
+  readonly changed = new Set<string>()
+  /** The lines of this body, from the first one on that was not expected. */
+  seen: KnownLine[] | undefined
+  /** Index of the line expected next. */
+  expected = 0
+  count = 0
+  hasTimes = false
+  lineNumber = 1
+  ended = false
+
+  constructor(lines: readonly KnownLine[]) {
+    this.#lines = lines
+  }
+
+  /** The expected line came; returns its ref. */
+  takeExpected(): number {
+    const line = this.#lines[this.expected++]!
+    this.seen?.push(line)
+    return line.ref
+  }
+
+  /** Another line came; where it is a known one, the line after it is expected next. */
+  takeOther(line: KnownLine, places: ReadonlyMap<string, number>): void {
+    this.seen ??= this.#lines.slice(0, this.expected)
+    this.seen.push(line)
+    this.expected = (places.get(line.text) ?? this.expected - 1) + 1
+  }
+}
+
 export class ExpositionParser {
   readonly #options: ParserOptions
   readonly #refs = new Map<string, number>()
   readonly #places = new Map<string, number>()
+  readonly #families = new Map<string, FamilyMetadata>()
   #lines: KnownLine[] = []
   #known = Buffer.alloc(0)
   #knownStart = new Uint32Array(1)
@@ -69,93 +107,26 @@ export class ExpositionParser {
   /** Forgets a series, so that it is handed to `onSeries` again when it comes back. */
   forget(isGone: (ref: number) => boolean): void {
     for (const [text, ref] of this.#refs) if (isGone(ref)) this.#refs.delete(text)
-    this.#learn(this.#lines.filter((line) => line.ref === COMMENT || !isGone(line.ref)))
+    this.#learn(this.#lines.filter((line) => line.ref < 0 || !isGone(line.ref)))
   }
 
   /** Errors: bad_data with line number and cause; nothing of such a scrape counts, as in Prometheus. */
   parse(body: Buffer): Exposition {
-    const exemplars: ExposedExemplar[] = []
-    const comments = new Map<string, FamilyMetadata>()
-    const isOpenMetrics = this.#options.format === 'openmetrics'
-    let seen: KnownLine[] | undefined
-    let expected = 0
-    let count = 0
-    let hasTimes = false
-    let at = 0
-    let lineNumber = 1
-    let ended = false
-    for (; at < body.length; lineNumber++) {
-      if (ended) throw lineError(lineNumber, 'unexpected text after # EOF')
-      let valueAt = this.#matchExpected(body, at, expected)
-      let ref: number
-      if (valueAt !== -1) {
-        const line = this.#lines[expected++]!
-        seen?.push(line)
-        ref = line.ref
-      } else {
-        const lineEnd = endOfLine(body, at)
-        const start = skipBlanks(body, at, lineEnd)
-        if (start === lineEnd) {
-          at = lineEnd + 1
-          continue
-        }
-        seen ??= this.#lines.slice(0, expected)
-        if (body[start] === 35) {
-          const text = body.toString('utf8', start, lineEnd)
-          if (isOpenMetrics && text === '# EOF') ended = true
-          else {
-            noteComment(text, comments)
-            const line = { text, ref: COMMENT }
-            seen.push(line)
-            expected = (this.#places.get(text) ?? expected - 1) + 1
-          }
-          at = lineEnd + 1
-          continue
-        }
-        valueAt = seriesEnd(body, start, lineEnd)
-        const text = body.toString('utf8', start, valueAt)
-        ref = this.#refOf(text, lineNumber)
-        seen.push({ text, ref })
-        expected = (this.#places.get(text) ?? expected - 1) + 1
-      }
-      if (ref === COMMENT) {
-        at = valueAt + 1
-        continue
-      }
-      if (count === this.#outRefs.length) this.#grow()
-      const valueStart = skipBlanks(body, valueAt, body.length)
-      let p = endOfToken(body, valueStart)
-      const value = parseFloatBytes(body, valueStart, p)
-      if (value === undefined)
-        throw lineError(
-          lineNumber,
-          `expected a value, got ${JSON.stringify(body.toString('utf8', valueStart, Math.min(p, valueStart + 50)))}`,
-        )
-      this.#outRefs[count] = ref
-      this.#outValues[count] = value
-      if (body[p] !== 10 && p < body.length) {
-        const lineEnd = endOfLine(body, p)
-        const rest = body.toString('utf8', p, lineEnd).trim()
-        const timestampMs = this.#tail(rest, count, lineNumber, exemplars)
-        if (!Number.isNaN(timestampMs)) {
-          if (!hasTimes) this.#outTimes.fill(Number.NaN, 0, count)
-          hasTimes = true
-        }
-        this.#outTimes[count] = timestampMs
-        p = lineEnd
-      } else if (hasTimes) this.#outTimes[count] = Number.NaN
-      count++
-      at = p + 1
+    const scan = new Scan(this.#lines)
+    for (let at = 0; at < body.length; scan.lineNumber++) {
+      if (scan.ended) throw lineError(scan.lineNumber, 'unexpected text after # EOF')
+      const textEnd = this.#matchExpected(body, at, scan.expected)
+      at = textEnd === -1 ? this.#readUnexpected(body, at, scan) : this.#readLine(body, textEnd, scan.takeExpected(), scan)
     }
-    if (isOpenMetrics && !ended) throw lineError(lineNumber, 'data does not end with # EOF')
-    if (seen !== undefined || expected !== this.#lines.length) this.#learn(seen ?? this.#lines.slice(0, expected))
+    if (this.#options.format === 'openmetrics' && !scan.ended) throw lineError(scan.lineNumber, 'data does not end with # EOF')
+    if (scan.seen !== undefined || scan.expected !== this.#lines.length) this.#learn(scan.seen ?? this.#lines.slice(0, scan.expected))
     return {
-      count,
+      count: scan.count,
       refs: this.#outRefs,
       values: this.#outValues,
-      timestamps: hasTimes ? this.#outTimes : undefined,
-      exemplars,
-      metadata: [...comments.values()],
+      timestamps: scan.hasTimes ? this.#outTimes : undefined,
+      exemplars: scan.exemplars,
+      metadata: [...scan.changed].map((family) => this.#families.get(family)!),
     }
   }
 
@@ -166,11 +137,72 @@ export class ExpositionParser {
     const from = this.#knownStart[expected]!
     const length = this.#knownStart[expected + 1]! - from
     const end = at + length
-    if (end >= body.length) return -1
+    if (end > body.length) return -1
     for (let i = 0; i < length; i++) if (known[from + i] !== body[at + i]) return -1
-    const next = body[end]!
-    if (this.#lines[expected]!.ref === COMMENT) return next === 10 ? end : -1
-    return next === 32 || next === 9 ? end : -1
+    const next = body[end]
+    const isWhole = this.#lines[expected]!.ref < 0 ? next === 10 || next === undefined : next === 32 || next === 9
+    return isWhole ? end : -1
+  }
+
+  /** A line that was not expected: blank, a comment, or a series to be looked up. Returns where the next line begins. */
+  #readUnexpected(body: Buffer, at: number, scan: Scan): number {
+    const lineEnd = endOfLine(body, at)
+    const start = skipBlanks(body, at, lineEnd)
+    if (start === lineEnd) return lineEnd + 1
+    const isComment = body[start] === 35
+    const textEnd = isComment ? lineEnd : seriesEnd(body, start, lineEnd)
+    const text = body.toString('utf8', start, textEnd)
+    const isEnd = isComment && text === '# EOF' && this.#options.format === 'openmetrics'
+    const ref = isEnd ? END : isComment ? COMMENT : this.#refOf(text, scan.lineNumber)
+    if (ref === COMMENT) this.#noteComment(text, scan)
+    scan.takeOther({ text, ref }, this.#places)
+    return this.#readLine(body, textEnd, ref, scan)
+  }
+
+  /** What follows a line's text: nothing behind a comment, else value, timestamp and exemplar. Returns where the next line begins. */
+  #readLine(body: Buffer, textEnd: number, ref: number, scan: Scan): number {
+    if (ref < 0) {
+      scan.ended ||= ref === END
+      return textEnd + 1
+    }
+    const { count } = scan
+    if (count === this.#outRefs.length) this.#grow()
+    const valueStart = skipBlanks(body, textEnd, body.length)
+    const valueEnd = endOfToken(body, valueStart)
+    const value = parseFloatBytes(body, valueStart, valueEnd)
+    if (value === undefined) {
+      const found = body.toString('utf8', valueStart, Math.min(valueEnd, valueStart + 50))
+      throw lineError(scan.lineNumber, `expected a value, got ${JSON.stringify(found)}`)
+    }
+    this.#outRefs[count] = ref
+    this.#outValues[count] = value
+    scan.count++
+    if (body[valueEnd] === 10 || valueEnd >= body.length) {
+      if (scan.hasTimes) this.#outTimes[count] = Number.NaN
+      return valueEnd + 1
+    }
+    const lineEnd = endOfLine(body, valueEnd)
+    const timestampMs = this.#tail(body.toString('utf8', valueEnd, lineEnd).trim(), count, scan.lineNumber, scan.exemplars)
+    if (!Number.isNaN(timestampMs) && !scan.hasTimes) {
+      this.#outTimes.fill(Number.NaN, 0, count)
+      scan.hasTimes = true
+    }
+    this.#outTimes[count] = timestampMs
+    return lineEnd + 1
+  }
+
+  /** `# TYPE name counter`, `# HELP name text`, `# UNIT name unit`; any other comment is none of ours. */
+  #noteComment(text: string, scan: Scan): void {
+    const match = /^#[ \t]+(TYPE|HELP|UNIT)[ \t]+("(?:[^"\\]|\\.)*"|\S+)[ \t]?(.*)$/s.exec(text)
+    if (match === null) return
+    const family = match[2]!.startsWith('"') ? unescapeText(match[2]!.slice(1, -1)) : match[2]!
+    const known = this.#families.get(family) ?? { family, type: 'unknown', help: '', unit: '' }
+    const value = match[3]!
+    if (match[1] === 'TYPE') this.#families.set(family, { ...known, type: value.trim() === 'untyped' ? 'unknown' : value.trim() })
+    else if (match[1] === 'HELP') this.#families.set(family, { ...known, help: unescapeText(value) })
+    else this.#families.set(family, { ...known, unit: value.trim() })
+    scan.changed.add(family)
+    if (this.#families.size > FAMILIES_MAX) this.#families.delete(this.#families.keys().next().value!)
   }
 
   #refOf(text: string, lineNumber: number): number {
@@ -243,18 +275,6 @@ function parseExemplar(text: string, sample: number, lineNumber: number): Expose
     value: number,
     timestampMs: time === undefined ? Number.NaN : Math.round(Number(time) * 1000),
   }
-}
-
-/** `# TYPE name counter`, `# HELP name text`, `# UNIT name unit`; any other comment is none of ours. */
-function noteComment(text: string, comments: Map<string, FamilyMetadata>): void {
-  const match = /^#[ \t]+(TYPE|HELP|UNIT)[ \t]+("(?:[^"\\]|\\.)*"|\S+)[ \t]?(.*)$/s.exec(text)
-  if (match === null) return
-  const family = match[2]!.startsWith('"') ? unescapeText(match[2]!.slice(1, -1)) : match[2]!
-  const known = comments.get(family) ?? { family, type: 'unknown', help: '', unit: '' }
-  const value = match[3]!
-  if (match[1] === 'TYPE') comments.set(family, { ...known, type: value.trim() === 'untyped' ? 'unknown' : value.trim() })
-  else if (match[1] === 'HELP') comments.set(family, { ...known, help: unescapeText(value) })
-  else comments.set(family, { ...known, unit: value.trim() })
 }
 
 function lineError(lineNumber: number, cause: string): SightlineError {
