@@ -13,6 +13,8 @@ import type { TenantLogs } from './tenant.ts'
 
 export interface BlockSource {
   decode(ref: BlockRef): Block
+  /** Decoded metadata of a block by its number in it; filled as rows are handed out, kept as long as the block. */
+  metadataOf(block: Block): Labels[]
   /** False where the block's filter rules the needle out. */
   mayContain(ref: BlockRef, needle: Uint8Array): boolean
 }
@@ -163,8 +165,6 @@ function rowsWithNeedles(block: Block, finder: Finder): Uint32Array {
   return Uint32Array.from(out)
 }
 
-const decodedMetadata = new WeakMap<Block, Labels[]>()
-
 function rowsOf(block: Block, rows: Uint32Array, finder: Finder): LogRows {
   const count = rows.length
   const out = {
@@ -175,8 +175,7 @@ function rowsOf(block: Block, rows: Uint32Array, finder: Finder): LogRows {
     lineEnd: new Uint32Array(count),
     metadataOf: new Uint32Array(count),
   }
-  let metadata = decodedMetadata.get(block)
-  if (metadata === undefined) decodedMetadata.set(block, (metadata = []))
+  const metadata = finder.source.metadataOf(block)
   const streams: Labels[] = []
   for (let i = 0; i < count; i++) {
     const row = rows[i]!

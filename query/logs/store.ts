@@ -22,6 +22,7 @@ export class EmbeddedLogStore implements LogStore {
   readonly #tenants = new Map<string, TenantLogs>()
   readonly #blocks: BlockCache<Block>
   readonly #filters: BlockCache<Buffer>
+  readonly #metadata = new WeakMap<Block, Labels[]>()
   readonly #source: BlockSource
   readonly #shelf: SegmentShelf<SegmentFooter, TenantLogs, BlockRef>
 
@@ -30,7 +31,11 @@ export class EmbeddedLogStore implements LogStore {
     const cacheBytes = options.cacheBytesMax ?? CACHE_BYTES
     this.#blocks = new BlockCache(cacheBytes)
     this.#filters = new BlockCache(cacheBytes / 4)
-    this.#source = { decode: (ref) => this.#decode(ref), mayContain: (ref, needle) => this.#mayContain(ref, needle) }
+    this.#source = {
+      decode: (ref) => this.#decode(ref),
+      metadataOf: (block) => this.#metadataOf(block),
+      mayContain: (ref, needle) => this.#mayContain(ref, needle),
+    }
     this.#shelf = new SegmentShelf(options.dir, this.#tenants, {
       suffix: '.logs',
       write: (path, sections) => writeSegment(path, sections, (ref) => this.#decode(ref)),
@@ -106,6 +111,12 @@ export class EmbeddedLogStore implements LogStore {
     const block = decodeBlock(segment.section(place), streamOf)
     this.#blocks.put(ref, block, blockMemoryBytes(block))
     return block
+  }
+
+  #metadataOf(block: Block): Labels[] {
+    let metadata = this.#metadata.get(block)
+    if (metadata === undefined) this.#metadata.set(block, (metadata = []))
+    return metadata
   }
 
   #mayContain(ref: BlockRef, needle: Uint8Array): boolean {

@@ -5,6 +5,7 @@
  * another. Encoded: a JSON head with the dictionaries, then the columns, the wrappers and the span bytes.
  */
 import { SightlineError } from '../../lib/runtime/errors.ts'
+import type { Attribute } from '../../lib/wire/otlp/common/index.ts'
 import type { SpanFields } from '../../lib/wire/otlp/traces/index.ts'
 
 export const BLOCK_BYTES = 1024 * 1024
@@ -14,6 +15,8 @@ export interface Wrapper {
   readonly resource: Uint8Array
   readonly scope: Uint8Array
   readonly service: string
+  /** Of the resource, decoded once for all spans that share it, when a query first asks. */
+  attributes?: readonly Attribute[]
 }
 
 export interface SpanBlock {

@@ -15,9 +15,6 @@ import {
 import type { SpanView } from '../store/index.ts'
 import { hex, type SpanBlock, type Wrapper } from './block.ts'
 
-/** Attributes of a resource are decoded once for all spans that share it. */
-const resources = new WeakMap<Wrapper, readonly Attribute[]>()
-
 export class StoredSpan implements SpanView {
   readonly block: SpanBlock
   readonly row: number
@@ -90,9 +87,8 @@ export class StoredSpan implements SpanView {
   }
 
   resource(): readonly Attribute[] {
-    let attributes = resources.get(this.wrapper)
-    if (attributes === undefined) resources.set(this.wrapper, (attributes = wrapperAttributes(this.wrapper.resource)))
-    return attributes
+    this.wrapper.attributes ??= wrapperAttributes(this.wrapper.resource)
+    return this.wrapper.attributes
   }
 
   scope(): ScopeInfo {
