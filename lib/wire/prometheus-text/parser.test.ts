@@ -129,9 +129,11 @@ describe('numbers', () => {
   test('every double comes back as it was printed', () => {
     fc.assert(
       fc.property(fc.double(), (value) => {
-        const text = Buffer.from(String(value).replace('Infinity', 'Inf'))
+        // String() drops the sign of a negative zero, which exporters written in Go print.
+        const text = Buffer.from(Object.is(value, -0) ? '-0' : String(value).replace('Infinity', 'Inf'))
         expect(parseFloatBytes(text, 0, text.length)).toBe(value)
       }),
+      { examples: [[-0]] },
     )
   })
 
