@@ -83,18 +83,7 @@ export class TenantLogs {
   /** Closes the block being filled; it is one of `blocks` from then on. */
   seal(): void {
     if (this.#open.count === 0) return
-    const block = this.#open.block()
-    const { minMs, maxMs } = this.#open
-    const ref: BlockRef = {
-      minMs,
-      maxMs,
-      count: block.count,
-      rawBytes: block.lineBytes.length,
-      appendedMs: this.#appendedMs,
-      shares: sharesOf(block),
-      block,
-      stored: undefined,
-    }
+    const ref = this.#openRef()
     const table = this.#tables.get(this.#open)
     if (table !== undefined) {
       this.#tables.delete(this.#open)
@@ -106,22 +95,22 @@ export class TenantLogs {
 
   /** Blocks to read now, the one being filled as it is at this moment. */
   snapshot(): BlockRef[] {
-    if (this.#open.count === 0) return [...this.blocks]
+    return this.#open.count === 0 ? [...this.blocks] : [...this.blocks, this.#openRef()]
+  }
+
+  /** The block being filled, as it is at this moment. */
+  #openRef(): BlockRef {
     const block = this.#open.block()
-    const { minMs, maxMs } = this.#open
-    return [
-      ...this.blocks,
-      {
-        minMs,
-        maxMs,
-        count: block.count,
-        rawBytes: block.lineBytes.length,
-        appendedMs: this.#appendedMs,
-        shares: sharesOf(block),
-        block,
-        stored: undefined,
-      },
-    ]
+    return {
+      minMs: this.#open.minMs,
+      maxMs: this.#open.maxMs,
+      count: block.count,
+      rawBytes: block.lineBytes.length,
+      appendedMs: this.#appendedMs,
+      shares: sharesOf(block),
+      block,
+      stored: undefined,
+    }
   }
 
   forgetTable(ref: BlockRef): void {
