@@ -7,6 +7,7 @@
  */
 export { loadConfig, parseConfig, type LoadedConfig } from './load.ts'
 export type { AlertmanagersConfig, Config, RemoteWriteConfig, ServerConfig, TailConfig, TenantLimits } from './schema.ts'
+export type { ClusterConfig, ElasticsearchConfig, KafkaConfig, ShipConfig } from './fleet.ts'
 export { httpClientConfig, type HttpClientConfig, type TlsConfig } from './http-client.ts'
 export {
   relabelConfig,

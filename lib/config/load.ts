@@ -202,6 +202,16 @@ function crossChecks(config: Config): string[] {
     if (sources.has(tail.name)) problems.push(`tail[${i}].name: two tail sources are named "${tail.name}"`)
     sources.add(tail.name)
   }
+  const destinations = new Set<string>()
+  for (const [i, { name, type }] of config.ship.entries()) {
+    if (destinations.has(name)) problems.push(`ship[${i}].name: two destinations are named "${name}"`)
+    destinations.add(name)
+    if (type === 'kafka' && config.kafka === undefined) problems.push(`ship[${i}].type: kafka needs the section kafka`)
+  }
+  if (config.journal.type === 'kafka' && config.kafka === undefined) problems.push('journal.type: kafka needs the section kafka')
+  if (config.logs.store === 'elasticsearch' && config.elasticsearch === undefined) {
+    problems.push('logs.store: elasticsearch needs the section elasticsearch')
+  }
   return problems
 }
 

@@ -1,5 +1,6 @@
 /** The whole configuration file. Every section has defaults: an empty file, or none, starts the whole system. */
 import { z } from 'zod'
+import { clusterConfig, elasticsearchConfig, kafkaConfig, shipConfig } from './fleet.ts'
 import { httpClientConfig, httpClientShape } from './http-client.ts'
 import { globalConfig, relabelConfig, scrapeConfig } from './scrape.ts'
 import { durationMs, labelSet, listenAddress, secret, sizeBytes } from './values.ts'
@@ -113,6 +114,11 @@ function section<T extends z.ZodType>(schema: T): z.ZodDefault<T> {
 export const configSchema = z.strictObject({
   /** Added as label `cluster` to every record of all three signals. */
   cluster: z.string().optional(),
+  /** This process among others: the producer of its records, its member in Kafka's group, its name in answers. Default: the host's name. */
+  node: z
+    .string()
+    .regex(/^[\w.-]{1,100}$/)
+    .optional(),
   global: section(globalConfig),
   scrape_configs: z.array(scrapeConfig).default([]),
   rule_files: z.array(z.string()).default([]),
@@ -120,6 +126,12 @@ export const configSchema = z.strictObject({
     z.strictObject({ alert_relabel_configs: z.array(relabelConfig).default([]), alertmanagers: z.array(alertmanagersConfig).default([]) }),
   ),
   remote_write: z.array(remoteWriteConfig).default([]),
+  /** Where a collector's journal goes. */
+  ship: z.array(shipConfig).default([]),
+  kafka: kafkaConfig.optional(),
+  /** The query nodes that answer together. */
+  query_cluster: section(clusterConfig),
+  elasticsearch: elasticsearchConfig.optional(),
   /** Our Alertmanager: its configuration in place, or the name of a file with it. */
   alertmanager: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
   tail: z.array(tailConfig).default([]),
@@ -133,6 +145,8 @@ export const configSchema = z.strictObject({
   ),
   journal: section(
     z.strictObject({
+      /** `kafka`: the topics of the section `kafka` are the journal of the role query. A collector's is always on its own disk. */
+      type: z.enum(['file', 'kafka']).default('file'),
       partitions: z.number().int().min(1).max(1024).default(16),
       segment_size: sizeBytes.default(64 * 1024 * 1024),
       size_max: sizeBytes.default(8 * 1024 * 1024 * 1024),
@@ -160,7 +174,19 @@ export const configSchema = z.strictObject({
   ),
   limits: section(tenantLimits),
   tenant_limits: z.record(z.string(), tenantLimits.partial()).default({}),
-  logs: section(z.strictObject({ repeat_window: durationMs.default(3_600_000), future_max: durationMs.default(600_000) })),
+  logs: section(
+    z.strictObject({
+      store: z.enum(['embedded', 'elasticsearch']).default('embedded'),
+      repeat_window: durationMs.default(3_600_000),
+      future_max: durationMs.default(600_000),
+    }),
+  ),
+  rules: section(
+    z.strictObject({
+      /** How long an evaluation waits for data that is still on its way to the stores. */
+      lag_max: durationMs.default(60_000),
+    }),
+  ),
 })
 
 export type Config = z.output<typeof configSchema>

@@ -7,8 +7,8 @@ export type Encoding = 'rows' | 'otlp' | 'remote-write-1' | 'remote-write-2' | '
  * Who wrote a record, and where in its own sequence.
  *
  * `epoch` is the life of the writer's journal folder; `sequence` the record's offset there; `previous` the sequence this writer sent to the same
- * destination partition before, −1 for the first. A reader drops `sequence` ≤ the last of that producer and epoch, and counts a gap where
- * `previous` is not the last it saw.
+ * destination partition before, −1 for the first, and where the writer doesn't know. A reader drops `sequence` ≤ the last of that producer and
+ * epoch, and counts a gap where `previous` is past the last it saw.
  */
 export interface ProducerMark {
   readonly producer: string

@@ -39,14 +39,15 @@ export class SequenceTracker {
     this.#last.delete(mark.producer)
     this.#last.set(mark.producer, { epoch: mark.epoch, sequence: mark.sequence })
     if (this.#last.size > PRODUCERS_MAX) this.#last.delete(this.#last.keys().next().value!)
-    return mark.previous === expected ? 'new' : 'gap'
+    // A writer that had no answer for a record goes on from the one before it: that is no gap.
+    return mark.previous <= expected ? 'new' : 'gap'
   }
 
   /** The gap that `observe` would find before this record; undefined where there is none. */
   gapBefore(mark: ProducerMark): Gap | undefined {
     const last = this.#last.get(mark.producer)
     const expected = last !== undefined && last.epoch === mark.epoch ? last.sequence : -1
-    if (mark.previous === expected || mark.sequence <= expected) return undefined
+    if (mark.previous <= expected || mark.sequence <= expected) return undefined
     return { producer: mark.producer, epoch: mark.epoch, afterSequence: expected, beforeSequence: mark.sequence }
   }
 
