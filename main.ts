@@ -24,7 +24,9 @@ try {
     case 'check':
       process.exitCode = checkConfig(args.path, (line) => process.stdout.write(`${line}\n`))
       break
-    case 'all': {
+    case 'all':
+    case 'collector':
+    case 'query': {
       const system = await startSystem(args, { onFatal: fail })
       process.stdout.write(system.banner)
       const stop = (): void => {

@@ -1,10 +1,13 @@
-/** The command line: `sightline [all] [flags]`, `sightline check FILE`. */
+/** The command line: `sightline [all|collector|query] [flags]`, `sightline check FILE`. */
 import { parseArgs } from 'node:util'
 import { parseDuration } from '../lib/model/index.ts'
 import { SightlineError } from '../lib/runtime/errors.ts'
 
+/** What a process does: everything, gather and ship, or store and answer. */
+export type Role = 'all' | 'collector' | 'query'
+
 export interface StartArgs {
-  readonly command: 'all'
+  readonly command: Role
   readonly configPath: string | undefined
   readonly dataDir: string
   readonly listen: string | undefined
@@ -20,10 +23,12 @@ export type Args =
   | { readonly command: 'help' }
   | { readonly command: 'version' }
 
-export const HELP = `sightline: metrics, logs and traces in one process, with the APIs Grafana speaks
+export const HELP = `sightline: metrics, logs and traces in one process or many, with the APIs Grafana speaks
 
 Usage
   sightline [all] [flags]     start everything on local disk
+  sightline collector [flags] scrape, tail and receive; ship to where the configuration says
+  sightline query [flags]     store what collectors ship; evaluate rules; answer
   sightline check FILE        print the problems of a configuration file, and the values in force
 
 Flags                          Variable                    Default
@@ -47,8 +52,8 @@ export function parseCommandLine(argv: readonly string[], env: NodeJS.ProcessEnv
     if (rest.length !== 1) throw new SightlineError('bad_data', 'cannot check: name one file')
     return { command, path: rest[0]! }
   }
-  if (command !== 'all' || rest.length > 0)
-    throw new SightlineError('bad_data', `cannot run "${positionals.join(' ')}": the commands are all and check`)
+  if ((command !== 'all' && command !== 'collector' && command !== 'query') || rest.length > 0)
+    throw new SightlineError('bad_data', `cannot run "${positionals.join(' ')}": the commands are all, collector, query and check`)
   const shutdown = values['shutdown-timeout'] ?? env['SIGHTLINE_SHUTDOWN_TIMEOUT'] ?? '25s'
   const shutdownTimeoutMs = parseDuration(shutdown)
   if (shutdownTimeoutMs === undefined) throw new SightlineError('bad_data', `cannot use --shutdown-timeout "${shutdown}": not a duration`)

@@ -1,17 +1,22 @@
 /** The collector program: what it reads, appended through the `Appender` it is given. */
-import { createReceivers, type Receivers } from './receive/index.ts'
+import { createReceivers, journalPlugin, journalRoutes, type Receivers } from './receive/index.ts'
 import { createScraper, type Scraper } from './scrape/index.ts'
-import { openShippers, type ShipJournal } from './ship/index.ts'
+import { openForwarders, openShippers, type ForwardStatus, type ShipJournal } from './ship/index.ts'
 import { Positions, Tailer, type PositionJournal, type TailStatus } from './tail/index.ts'
+import type { FastifyPluginAsync } from 'fastify'
 import type { Config } from '../lib/config/index.ts'
+import type { RawRoute } from '../lib/http/index.ts'
 import { labelsOf, type Labels } from '../lib/model/index.ts'
-import { createRowsAppender, type Appender } from '../lib/producer/index.ts'
+import type { Journal } from '../lib/journal/index.ts'
+import { createRowsAppender, type Appender, type MarkedAppender } from '../lib/producer/index.ts'
 import type { Clock } from '../lib/runtime/clock.ts'
 import { messageOf, SightlineError } from '../lib/runtime/errors.ts'
 import { gauge, type Log } from '../lib/telemetry/index.ts'
 
 export interface CollectorOptions {
-  readonly appender: Appender
+  readonly appender: Appender & MarkedAppender
+  /** How this process is called. */
+  readonly node: string
   readonly clock: Clock
   readonly log: Log
   readonly tenant: string
@@ -22,6 +27,8 @@ export interface CollectorOptions {
   readonly positionsPath: string
   /** How far each remote is. */
   readonly shipDir: string
+  /** Where destinations of type kafka write to. */
+  readonly kafka: Journal | undefined
 }
 
 /** Positions are saved this often; until then the journal keeps what a start would read. */
@@ -29,10 +36,14 @@ const SAVE_POSITIONS_MS = 5000
 
 export interface CollectorProgram {
   readonly scraper: Scraper
-  readonly receivers: Receivers
+  /** Raw routes of everything that is pushed to us, and what they need beside. */
+  readonly raw: readonly RawRoute[]
+  readonly plugins: readonly { readonly prefix: string; readonly plugin: FastifyPluginAsync }[]
+  readonly startListeners: Receivers['startListeners']
   /** Starts, or goes over to another configuration. Errors: bad_data; then nothing changed. */
   apply(config: Config): Promise<void>
   tails(): readonly TailStatus[]
+  destinations(): readonly ForwardStatus[]
   stop(): Promise<void>
 }
 
@@ -43,6 +54,8 @@ export function externalLabelsOf(config: Config): Labels {
 
 export async function buildCollector({
   appender,
+  node,
+  kafka,
   clock,
   log,
   tenant,
@@ -60,6 +73,7 @@ export async function buildCollector({
   }
   const receivers = createReceivers({ appender, rows, externalLabels: labelsOrWait, clock, bodyBytesMax })
   const shippers = openShippers({ dir: shipDir, journal, clock, log })
+  const forwarders = openForwarders({ dir: shipDir, journal, kafka, clock, log })
   const positions = await Positions.open(positionsPath, journal)
   let tailers = new Map<string, { text: string; tailer: Tailer }>()
   gauge('sightline_tail_lag_bytes', 'Bytes of log files that are not in the journal yet.', ['source'], function () {
@@ -92,20 +106,25 @@ export async function buildCollector({
 
   return {
     scraper,
-    receivers,
+    raw: [...receivers.raw, ...journalRoutes(appender)],
+    plugins: [{ prefix: '/', plugin: journalPlugin(appender, node) }],
+    startListeners: (options) => receivers.startListeners(options),
     tails,
+    destinations: () => forwarders.status(),
     async apply(config) {
       const labels = externalLabelsOf(config)
       const applyShippers = shippers.prepare(config)
+      const applyForwarders = forwarders.prepare(config)
       await scraper.apply(config.global, config.scrape_configs, { tenant, externalLabels: labels, appender: rows, clock, log })
       await applyTails(config, labels)
       await applyShippers()
+      await applyForwarders()
       externalLabels = labels
     },
     async stop() {
       clearInterval(save)
       await Promise.all([scraper.stop(), ...[...tailers.values()].map(({ tailer }) => tailer.stop())])
-      await shippers.stop()
+      await Promise.all([shippers.stop(), forwarders.stop()])
       await positions.save(clock.now())
     },
   }

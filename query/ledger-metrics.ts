@@ -4,34 +4,18 @@
  */
 import type { Signal } from '../lib/journal/index.ts'
 import { observedCounter } from '../lib/telemetry/index.ts'
-import type { Ingest } from './ingest/index.ts'
 import type { PartitionStatus, Shards } from './shard/index.ts'
 
 const SIGNALS: readonly Signal[] = ['metrics', 'logs', 'traces']
 /** Both metrics below are read in one scrape: the shards are asked once for it. */
 const FRESH_MS = 500
 
-export function registerLedgerMetrics(ingest: Ingest, shards: Shards): void {
+export function registerLedgerMetrics(shards: Shards): void {
   let asked = { atMs: -Infinity, status: Promise.resolve<PartitionStatus[]>([]) }
   const status = (): Promise<PartitionStatus[]> => {
     if (performance.now() - asked.atMs > FRESH_MS) asked = { atMs: performance.now(), status: shards.status() }
     return asked.status
   }
-  observedCounter(
-    'sightline_ingest_items_total',
-    'Samples, lines and spans made durable in the journal by this process.',
-    ['signal'],
-    async () => SIGNALS.map((signal) => ({ labels: { signal }, value: ingest.counters(signal).items })),
-  )
-  observedCounter(
-    'sightline_ingest_refused_items_total',
-    'Items that were not appended: their sender was told so.',
-    ['signal', 'reason'],
-    async () =>
-      SIGNALS.flatMap((signal) =>
-        Object.entries(ingest.counters(signal).refused).map(([reason, value]) => ({ labels: { signal, reason }, value })),
-      ),
-  )
   observedCounter(
     'sightline_store_items_total',
     'Items of journal records by what became of them, since the data folder was made.',

@@ -28,7 +28,7 @@ export function createPageView({ query, journal, clock, build, waiting, targets,
   stop: () => void
 } {
   const history: Record<string, number>[] = []
-  const sample = (): Record<string, number> => Object.fromEntries(SIGNALS.map((signal) => [signal, query.ingest.counters(signal).items]))
+  const sample = (): Record<string, number> => Object.fromEntries(SIGNALS.map((signal) => [signal, query.ingest.counts.of(signal).items]))
   const timer = setInterval(() => {
     history.push(sample())
     if (history.length > SAMPLES) history.shift()
@@ -44,7 +44,7 @@ export function createPageView({ query, journal, clock, build, waiting, targets,
     nowMs: clock.now(),
     waiting: waiting(),
     signals: SIGNALS.map((signal) => {
-      const { items, bytes, refused } = query.ingest.counters(signal)
+      const { items, bytes, refused } = query.ingest.counts.of(signal)
       const refusedItems = Object.values(refused).reduce((sum, count) => sum + count, 0)
       return { name: signal, items, bytes, itemsPerMinute: perMinute(signal, items), refused: refusedItems }
     }),

@@ -3,10 +3,11 @@
  * the parts of `query/` fit together.
  */
 import { join } from 'node:path'
+import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Config, TenantLimits } from '../lib/config/index.ts'
-import type { Journal } from '../lib/journal/index.ts'
+import type { Journal, PartitionGroup } from '../lib/journal/index.ts'
 import { formatDuration } from '../lib/model/index.ts'
 import type { Clock } from '../lib/runtime/clock.ts'
 import { messageOf, type SightlineError } from '../lib/runtime/errors.ts'
@@ -16,8 +17,10 @@ import { jaegerApi } from './api/jaeger/index.ts'
 import { lokiApi } from './api/loki/index.ts'
 import { prometheusApi, type TargetView } from './api/prometheus/index.ts'
 import { tempoApi } from './api/tempo/index.ts'
+import { shardApi } from './api/shard/index.ts'
+import { Cluster, SHARD_PATH, type NodeStatus } from './cluster/index.ts'
 import { registerLedgerMetrics } from './ledger-metrics.ts'
-import { cutoffsOf, Ingest, nextKeptShare, volumeUse } from './ingest/index.ts'
+import { cutoffsOf, GroupIngest, Ingest, nextKeptShare, volumeUse, type QueryIngest, type SharedJournal } from './ingest/index.ts'
 import { createLogEngine } from './logql/index.ts'
 import { createEngine } from './promql/index.ts'
 import { buildRules, type RulesProgram } from './rules-program.ts'
@@ -26,13 +29,22 @@ import { createMetricsReader } from './shard/metrics/index.ts'
 import { createTracesReader } from './shard/traces/index.ts'
 import { Shards } from './shard/index.ts'
 
+/** Around a journal that nodes share. */
+export interface SharedOptions {
+  readonly journal: SharedJournal
+  readonly group: PartitionGroup
+}
+
 export interface QueryOptions {
   readonly config: () => Config
   readonly configText: () => string
   readonly reload: () => { readonly success: boolean; readonly timeMs: number }
   readonly dataDir: string
   readonly journal: Journal
-  readonly producer: string
+  /** Present where other nodes apply partitions of the same journal. */
+  readonly shared: SharedOptions | undefined
+  /** How this process is called: the producer of its records. */
+  readonly node: string
   readonly clock: Clock
   readonly log: Log
   readonly build: { readonly version: string; readonly revision: string; readonly startedMs: number }
@@ -44,12 +56,16 @@ export interface QueryOptions {
 }
 
 export interface QueryProgram {
-  readonly ingest: Ingest
+  readonly ingest: QueryIngest
+  readonly cluster: Cluster
   readonly shards: Shards
   readonly rules: RulesProgram
   readonly plugins: readonly { readonly prefix: string; readonly plugin: FastifyPluginAsync }[]
-  /** Replays the journal and starts the housekeeping. */
+  /** Takes up what the journal holds beyond the checkpoints, and rules where they are this node's; starts the housekeeping. */
   start(): Promise<void>
+  /** Applies and evaluates nothing more; still answers. */
+  stop(): Promise<void>
+  /** Takes the last checkpoints and closes. */
   close(): Promise<void>
 }
 
@@ -66,14 +82,16 @@ const HOUSEKEEPING_MS = 10_000
 const RETENTION_ROUNDS = 6
 
 export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
-  const { config, dataDir, journal, clock, log } = options
+  const { config, dataDir, journal, shared, node, clock, log } = options
   const first = config()
+  const instance = randomUUID()
   const shards = await Shards.open(
     {
       dir: join(dataDir, 'store'),
       journal: journal.epoch,
       partitionCount: journal.partitions.metrics,
       workers: first.shards.workers > 0 ? first.shards.workers : Math.max(1, availableParallelism() - 1),
+      node: shared === undefined ? undefined : node,
       queueBytesMax: first.shards.queue_size_max,
       checkpointIntervalMs: first.shards.checkpoint_interval,
       checkpointBytes: first.shards.checkpoint_size,
@@ -86,7 +104,8 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
       },
     },
     {
-      onCheckpoint: (key, offset) => ingest.checkpointed(key, offset),
+      onCheckpoint: (key, offset) => alone?.checkpointed(key, offset),
+      commit: (key, mark) => grouped?.commit(key, mark) ?? Promise.resolve(false),
       onTrouble: (message, where) => {
         troubles.inc()
         log.error({ where, error: message }, 'a shard has trouble')
@@ -95,21 +114,39 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     },
   )
   const limitsOf = (tenant: string): TenantLimits => ({ ...config().limits, ...config().tenant_limits[tenant] }) as TenantLimits
-  const ingest = new Ingest({
-    journal,
+  // Nodes share the work evenly, so each allows its share.
+  const shareOf = (limit: number): number => (limit === 0 ? 0 : Math.max(1, Math.ceil(limit / cluster.size)))
+  const bytesPerSecond = (tenant: string): number => shareOf(limitsOf(tenant).ingest_bytes_per_second)
+  const onControl = async (isOurs: boolean): Promise<void> => (isOurs ? rules.start() : rules.stop())
+  const grouped = shared === undefined ? undefined : new GroupIngest({ ...shared, shards, clock, log, bytesPerSecond, onControl })
+  const alone = shared === undefined ? new Ingest({ journal, shards, clock, producer: node, bytesPerSecond }) : undefined
+  const ingest: QueryIngest = (grouped ?? alone)!
+  const status = (): NodeStatus => ({ node, instance, version: 1, owned: ingest.owned(), rules: rules.view.isHere() })
+  const cluster = new Cluster({
+    config: first.query_cluster,
     shards,
+    ingest,
+    partitionCount: journal.partitions.metrics,
+    self: status,
     clock,
-    producer: options.producer,
-    bytesPerSecond: (tenant) => limitsOf(tenant).ingest_bytes_per_second,
+    log,
   })
-  const gate = new QueryGate((tenant) => limitsOf(tenant).query_concurrency_max)
+  const gate = new QueryGate((tenant) => shareOf(limitsOf(tenant).query_concurrency_max))
   const engine = createEngine({ samplesMax: first.limits.query_samples_max, timeoutMs: first.limits.query_timeout })
-  const queryable = createMetricsReader(shards, 'default').queryable
-  const rules = buildRules({ engine, queryable, ingest, journal, clock, log })
+  const rules = buildRules({
+    engine,
+    readerOf: (tenant) => createMetricsReader(cluster, tenant),
+    caughtUp: (signal) => cluster.caughtUp(config().rules.lag_max, signal),
+    ingest,
+    journal,
+    clock,
+    log,
+  })
   const prometheus = prometheusApi({
     engine,
     rules: rules.view,
-    readerOf: (tenant) => createMetricsReader(shards, tenant),
+    rulesNode: () => cluster.rulesNode(),
+    readerOf: (tenant) => createMetricsReader(cluster, tenant),
     limitsOf,
     gate,
     clock,
@@ -124,7 +161,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
   })
   const loki = lokiApi({
     engine: createLogEngine(),
-    readerOf: (tenant) => createLogsReader(shards, tenant),
+    readerOf: (tenant) => createLogsReader(cluster, tenant),
     limitsOf,
     gate,
     clock,
@@ -133,7 +170,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
     onError: (error, where) => log.error({ where, error: messageOf(error) }, 'a request failed'),
   })
   const traces = {
-    readerOf: (tenant: string) => createTracesReader(shards, tenant),
+    readerOf: (tenant: string) => createTracesReader(cluster, tenant),
     limitsOf,
     gate,
     clock,
@@ -143,6 +180,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
   let timer: NodeJS.Timeout | undefined
   return {
     ingest,
+    cluster,
     shards,
     rules,
     plugins: [
@@ -151,15 +189,24 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
       { prefix: '/loki/api/v1', plugin: loki },
       { prefix: '/tempo', plugin: tempoApi(traces) },
       { prefix: '/jaeger', plugin: jaegerApi(traces) },
+      { prefix: SHARD_PATH, plugin: shardApi({ shards, ingest, status, onError: traces.onError }) },
     ],
     async start() {
-      await ingest.replay()
-      registerLedgerMetrics(ingest, shards)
+      await cluster.start()
+      await ingest.start()
+      if (alone !== undefined) await rules.start()
+      registerLedgerMetrics(shards)
       timer = startHousekeeping(options, shards)
+    },
+    async stop() {
+      await ingest.stopReading()
+      await rules.stop()
     },
     async close() {
       clearInterval(timer)
+      cluster.stop()
       await shards.close()
+      await ingest.close()
     },
   }
 }

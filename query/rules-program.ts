@@ -18,13 +18,16 @@ import {
   type RuleQuery,
   type RuleSample,
 } from '../rules/index.ts'
-import { ControlLog, type Ingest } from './ingest/index.ts'
-import { parseExpr, printExpr, type Engine, type MetricsQueryable, type QueryResult } from './promql/index.ts'
+import type { MetricsReader } from './shard/metrics/index.ts'
+import { ControlLog, type QueryIngest } from './ingest/index.ts'
+import { parseExpr, printExpr, type Engine, type QueryResult } from './promql/index.ts'
 
 export interface RulesOptions {
   readonly engine: Engine
-  readonly queryable: MetricsQueryable
-  readonly ingest: Ingest
+  readonly readerOf: (tenant: string) => Pick<MetricsReader, 'queryable' | 'notes'>
+  /** Resolves once what was appended so far is readable on every node. Errors: unavailable, where it took too long or a node is missing. */
+  readonly caughtUp: (signal?: AbortSignal) => Promise<void>
+  readonly ingest: QueryIngest
   readonly journal: Journal
   readonly clock: Clock
   readonly log: Log
@@ -34,6 +37,8 @@ export interface RulesOptions {
 export interface RulesView {
   /** The tenant whose rules these are. */
   readonly tenant: string
+  /** False: another node evaluates them. */
+  readonly isHere: () => boolean
   groups(): readonly RuleGroup[]
   /** Addresses of the external Alertmanagers that are told. */
   alertmanagers(): readonly string[]
@@ -46,61 +51,119 @@ export interface RulesProgram {
    * Errors: bad_data with every problem; then nothing changed.
    */
   prepare(config: Config, externalUrl: string): () => Promise<void>
-  /** Takes up the state of the process before; after the replay. */
+  /** This node evaluates from now on: takes up the state of whoever did before. */
   start(): Promise<void>
+  /** Ends the evaluations and notifications under way; their state is with the journal. */
   stop(): Promise<void>
 }
 
 const TENANT = 'default'
 
-export function buildRules({ engine, queryable, ingest, journal, clock, log }: RulesOptions): RulesProgram {
-  let externalLabels: Labels = []
-  const state = new ControlLog({ journal, compacted: (offset) => ingest.controlCompacted(offset) })
-  const query: RuleQuery = async (expression, timeMs, signal) =>
-    samplesOf(await engine.instant(queryable, expression, timeMs, signal === undefined ? {} : { signal }))
-  const alertmanager = new Alertmanager({ clock, log, state, random: Math.random })
-  const external = new ExternalAlertmanagers(log)
-  const rules = new Rules({
-    clock,
-    query,
-    parse: parseRuleExpression,
-    append: createSamplesAppender(createRowsAppender(ingest, clock), TENANT, () => externalLabels),
-    state,
-    async send(notices) {
-      external.send(notices)
-      await alertmanager.put(notices.map((notice) => ({ ...notice, labels: withExternal(notice.labels, externalLabels) })))
-    },
-    log,
-  })
+/** Everything that one term of evaluating holds; the next begins with what the journal says. */
+class Term {
+  readonly rules: Rules
+  readonly #alertmanager: Alertmanager
+  readonly #external: ExternalAlertmanagers
+  readonly #state: ControlLog
+  readonly #ingest: QueryIngest
+  #externalLabels: Labels = []
+
+  constructor({ engine, readerOf, caughtUp, ingest, journal, clock, log }: RulesOptions) {
+    this.#ingest = ingest
+    this.#state = new ControlLog({ journal, compacted: (offset) => ingest.controlCompacted(offset) })
+    this.#alertmanager = new Alertmanager({ clock, log, state: this.#state, random: Math.random })
+    this.#external = new ExternalAlertmanagers(log)
+    const query: RuleQuery = async (expression, timeMs, signal) => {
+      await caughtUp(signal)
+      const { queryable, notes } = readerOf(TENANT)
+      const result = await engine.instant(queryable, expression, timeMs, signal === undefined ? {} : { signal })
+      // What is missing must not look like what is over: the rule fails, and its alerts stay as they are.
+      const [incomplete] = notes.warnings()
+      if (incomplete !== undefined) throw new SightlineError('unavailable', incomplete)
+      return samplesOf(result)
+    }
+    this.rules = new Rules({
+      clock,
+      query,
+      parse: parseRuleExpression,
+      append: createSamplesAppender(createRowsAppender(ingest, clock), TENANT, () => this.#externalLabels),
+      state: this.#state,
+      send: async (notices) => {
+        this.#external.send(notices)
+        await this.#alertmanager.put(notices.map((notice) => ({ ...notice, labels: withExternal(notice.labels, this.#externalLabels) })))
+      },
+      log,
+    })
+  }
+
+  get alertmanagers(): readonly string[] {
+    return this.#external.urls
+  }
+
+  /** As `RulesProgram.prepare`. */
+  prepare(config: Config, externalUrl: string): () => Promise<void> {
+    const labels = externalLabelsOf(config)
+    const routing = loadAlertmanagerConfig(config.alertmanager)
+    const applyExternal = this.#external.prepare(config.alerting, labels)
+    const apply = this.rules.prepare({
+      files: config.rule_files,
+      intervalMs: config.global.evaluation_interval,
+      queryOffsetMs: config.global.rule_query_offset,
+      externalLabels: labels,
+      externalUrl,
+    })
+    return async () => {
+      this.#externalLabels = labels
+      applyExternal()
+      await this.#alertmanager.apply(routing, externalUrl)
+      await apply()
+    }
+  }
+
+  async start(): Promise<void> {
+    this.#state.load(await this.#ingest.takeControls())
+    await this.#alertmanager.start()
+    await this.rules.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.rules.stop()
+    await this.#alertmanager.stop()
+    await this.#external.stop()
+  }
+}
+
+export function buildRules(options: RulesOptions): RulesProgram {
+  let term: Term | undefined
+  /** What the next term begins with. */
+  let applied: { config: Config; externalUrl: string } | undefined
   return {
-    view: { tenant: TENANT, groups: () => rules.groups, alertmanagers: () => external.urls },
+    view: {
+      tenant: TENANT,
+      isHere: () => term !== undefined,
+      groups: () => term?.rules.groups ?? [],
+      alertmanagers: () => term?.alertmanagers ?? [],
+    },
     prepare(config, externalUrl) {
-      const labels = externalLabelsOf(config)
-      const routing = loadAlertmanagerConfig(config.alertmanager)
-      const applyExternal = external.prepare(config.alerting, labels)
-      const apply = rules.prepare({
-        files: config.rule_files,
-        intervalMs: config.global.evaluation_interval,
-        queryOffsetMs: config.global.rule_query_offset,
-        externalLabels: labels,
-        externalUrl,
-      })
+      // Where another node evaluates, the files are checked all the same.
+      const apply = (term ?? new Term(options)).prepare(config, externalUrl)
+      const prepared = term
       return async () => {
-        externalLabels = labels
-        applyExternal()
-        await alertmanager.apply(routing, externalUrl)
-        await apply()
+        applied = { config, externalUrl }
+        if (prepared !== undefined && prepared === term) await apply()
       }
     },
     async start() {
-      state.load(ingest.takeControls())
-      await alertmanager.start()
-      await rules.start()
+      if (term !== undefined || applied === undefined) return
+      const next = new Term(options)
+      await next.prepare(applied.config, applied.externalUrl)()
+      term = next
+      await next.start()
     },
     async stop() {
-      await rules.stop()
-      await alertmanager.stop()
-      await external.stop()
+      const last = term
+      term = undefined
+      await last?.stop()
     },
   }
 }

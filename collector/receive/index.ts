@@ -1,5 +1,6 @@
 /**
- * Receivers: what others push to us. Remote write, Loki push and OTLP over HTTP are raw routes; OTLP over gRPC is a server of its own.
+ * Receivers: what others push to us. Remote write, Loki push, OTLP over HTTP and records of other
+ * Sightlines are raw routes; OTLP over gRPC is a server of its own.
  *
  * An answer that says yes comes after every partition of the request is durable. What can't be kept is left out, counted by reason and named
  * in the answer, and the good data beside it stays. A full journal is 429 or RESOURCE_EXHAUSTED with a hint when to come back.
@@ -13,6 +14,7 @@ import { otlpHttpRoutes } from './otlp-http.ts'
 import { remoteWriteRoutes } from './remote-write.ts'
 
 export type { Destination } from './destination.ts'
+export { journalPlugin, journalRoutes } from './journal.ts'
 export type { ListenerOptions, Listeners } from './listeners.ts'
 
 /** The specification's paths, Loki's and Prometheus'. */

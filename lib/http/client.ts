@@ -33,6 +33,16 @@ export interface HttpClient {
 }
 
 const REDIRECTS_MAX = 10
+/** A receiver may ask for patience, not for ever. */
+const RETRY_AFTER_MAX_MS = 5 * 60_000
+
+/** How long an answer asks us to wait, in milliseconds: `Retry-After` as seconds or an HTTP date; 0 without. */
+export function retryAfterOf({ headers }: HttpAnswer, nowMs: number): number {
+  const text = headers['retry-after']
+  if (text === undefined) return 0
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
+  return Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS)
+}
 
 export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpClient {
   if (config.proxy_url !== undefined) throw new SightlineError('bad_data', 'cannot use proxy_url: proxies are not built yet')

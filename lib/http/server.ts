@@ -17,6 +17,8 @@ import type { WebConfig } from './web-config.ts'
 
 export interface RawRequest {
   readonly tenant: string
+  /** Whether the credentials are good for another tenant that the body names. */
+  readonly allows: (tenant: string) => boolean
   readonly headers: IncomingMessage['headers']
   readonly query: URLSearchParams
   /** Decompressed (but for snappy). Valid until `handle` resolves; not shared. */
@@ -145,7 +147,8 @@ async function runRaw(
     const tenant = tenantOf(identity, headerOf(request.headers, TENANT_HEADER), route.permission)
     const raw = await readBody(request, options.bodyBytesMax)
     const body = await decompress(raw, request.headers['content-encoding'], options.bodyBytesMax)
-    answer = await route.handle({ tenant, headers: request.headers, query: queryOf(request.url ?? '/'), body })
+    const allows = (other: string): boolean => identity.tenants.includes('*') || identity.tenants.includes(other)
+    answer = await route.handle({ tenant, allows, headers: request.headers, query: queryOf(request.url ?? '/'), body })
   } catch (error) {
     const kind = kindOf(error)
     if (kind === 'internal' || kind === 'corruption') options.onError(error, `${route.method} ${route.path}`)

@@ -52,6 +52,22 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
       await journal.close()
     })
 
+    test('several records are appended together, or none', async () => {
+      const subject = await make()
+      const journal = await subject.open()
+      const appended = await journal.appendAll(
+        'logs',
+        2,
+        ['a', 'b', 'c'].map((text) => recordOf(text)),
+      )
+      expect(appended.map(({ offset }) => offset)).toEqual([0, 1, 2])
+      const large = { ...recordOf(''), payload: new Uint8Array(900 * 1024 + 1) }
+      await expect(journal.appendAll('logs', 2, [recordOf('d'), large])).rejects.toMatchObject({ kind: 'too_large' })
+      expect(await journal.appendAll('logs', 2, [])).toEqual([])
+      expect((await readAll(journal, [whole('logs', 2)])).map(textOf)).toEqual(['a', 'b', 'c'])
+      await journal.close()
+    })
+
     test('partitions and signals are counted apart', async () => {
       const subject = await make()
       const journal = await subject.open()

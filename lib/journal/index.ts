@@ -15,6 +15,7 @@ export { openFileJournal, type FileJournalOptions } from './file/file-journal.ts
 export { realDisk, type AppendFile, type JournalDisk } from './file/disk.ts'
 export { MARK_STATE_BYTES_MAX, type GroupHandlers, type Mark, type PartitionGroup } from './group.ts'
 export type { Appended, Cursor, Journal, JournalStats, ReadFrom } from './journal.ts'
+export { decodeFrames, encodeFrames } from './frames.ts'
 export { partitionKey, SIGNALS, type PartitionKey, type Signal } from './partition.ts'
 export { RECORD_BYTES_MAX, type AppendRecord, type Encoding, type JournalRecord, type ProducerMark } from './record.ts'
 export { SequenceTracker, type Gap, type ProducerState, type Verdict } from './sequence.ts'

@@ -52,6 +52,12 @@ export interface Journal {
   append(signal: Signal, partition: number, record: AppendRecord): Promise<Appended>
 
   /**
+   * As `append`, of several records one after another. Where it fails none after the first that was not kept is there, so that a sender who
+   * repeats them all keeps its order.
+   */
+  appendAll(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<readonly Appended[]>
+
+  /**
    * Durable records of the given partitions from the given offsets, each partition's in order, up to what is durable when the end is reached; with
    * `follow` it waits for more until the signal aborts. Errors: not_found where an offset was deleted (names the range that is lost).
    */

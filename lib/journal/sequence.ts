@@ -43,6 +43,17 @@ export class SequenceTracker {
     return mark.previous <= expected ? 'new' : 'gap'
   }
 
+  /** True where `observe` would call it a repeat. */
+  isRepeat(mark: ProducerMark): boolean {
+    const last = this.#last.get(mark.producer)
+    return last !== undefined && last.epoch === mark.epoch && mark.sequence <= last.sequence
+  }
+
+  stateOf(producer: string): ProducerState | undefined {
+    const last = this.#last.get(producer)
+    return last === undefined ? undefined : { producer, epoch: last.epoch, sequence: last.sequence }
+  }
+
   /** The gap that `observe` would find before this record; undefined where there is none. */
   gapBefore(mark: ProducerMark): Gap | undefined {
     const last = this.#last.get(mark.producer)

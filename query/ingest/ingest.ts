@@ -4,6 +4,8 @@
  */
 import {
   partitionKey,
+  type Appended,
+  type AppendRecord,
   type Cursor,
   type Journal,
   type JournalRecord,
@@ -11,10 +13,11 @@ import {
   type ReadFrom,
   type Signal,
 } from '../../lib/journal/index.ts'
-import type { Appender, ProducedBatch } from '../../lib/producer/index.ts'
+import { AppendCounts, MarkedGate, type MarkedOutcome, type ProducedBatch } from '../../lib/producer/index.ts'
 import type { Clock } from '../../lib/runtime/clock.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
 import type { Shards } from '../shard/index.ts'
+import type { LostRange, QueryIngest, ReplayProgress } from './query-ingest.ts'
 import { TenantRates } from './rates.ts'
 
 export interface IngestOptions {
@@ -26,26 +29,13 @@ export interface IngestOptions {
   readonly bytesPerSecond: (tenant: string) => number
 }
 
-/** What came in through this process since it started, by signal. */
-export interface IngestCounters {
-  readonly records: number
-  readonly items: number
-  readonly bytes: number
-  readonly refused: Readonly<Record<string, number>>
-}
-
-/** Records of data behind the checkpoints; control records are read at every start and not counted. */
-export interface ReplayProgress {
-  readonly totalRecords: number
-  readonly doneRecords: number
-}
-
-export class Ingest implements Appender {
+export class Ingest implements QueryIngest {
   readonly #options: IngestOptions
   readonly #rates: TenantRates
   readonly #cursor: Cursor
+  readonly #gate: MarkedGate
   readonly #controls: JournalRecord[] = []
-  readonly #counters = new Map<Signal, { records: number; items: number; bytes: number; refused: Record<string, number> }>()
+  readonly counts = new AppendCounts()
   #progress = { totalRecords: 0, doneRecords: 0 }
   #isOpen = false
 
@@ -53,7 +43,11 @@ export class Ingest implements Appender {
     this.#options = options
     this.#rates = new TenantRates(options.bytesPerSecond, options.clock)
     this.#cursor = options.journal.cursor('checkpoints')
-    for (const { key, offset } of options.shards.replayFrom()) this.#cursor.advance(key, offset)
+    this.#gate = new MarkedGate((signal, partition, records) => this.#appendShipped(signal, partition, records), { trustsUnknown: false })
+    for (const { key, nextOffset, producers } of options.shards.opened()) {
+      this.#cursor.advance(key, nextOffset)
+      this.#gate.seed(key, producers)
+    }
     this.#cursor.advance(partitionKey('control', 0), options.journal.startOffset('control', 0))
   }
 
@@ -62,11 +56,11 @@ export class Ingest implements Appender {
   }
 
   /** Applies everything behind the checkpoints. Receivers start after it: a live record must not overtake a replayed one. */
-  async replay(): Promise<void> {
+  async start(): Promise<void> {
     const { journal, shards } = this.#options
-    const from: ReadFrom[] = shards.replayFrom().map(({ key, offset }) => {
+    const from: ReadFrom[] = shards.opened().map(({ key, nextOffset }) => {
       const [signal, partition] = key.split('/') as [Signal, string]
-      return { signal, partition: Number(partition), fromOffset: offset }
+      return { signal, partition: Number(partition), fromOffset: nextOffset }
     })
     for (const { signal, partition, fromOffset } of from) this.#progress.totalRecords += journal.endOffset(signal, partition) - fromOffset
     from.push({ signal: 'control', partition: 0, fromOffset: journal.startOffset('control', 0) })
@@ -76,6 +70,7 @@ export class Ingest implements Appender {
           this.#controls.push(record)
           continue
         }
+        this.#gate.observe(record)
         await shards.appendWhenRoom(record)
         this.#progress.doneRecords++
       }
@@ -88,62 +83,94 @@ export class Ingest implements Appender {
     return this.#progress
   }
 
-  /** Control records found by the replay, oldest first; handed out once. */
-  takeControls(): JournalRecord[] {
-    return this.#controls.splice(0)
+  /** Handed out once. */
+  takeControls(): Promise<JournalRecord[]> {
+    return Promise.resolve(this.#controls.splice(0))
   }
 
-  async append(signal: Signal, tenant: string, batches: readonly ProducedBatch[]): Promise<void> {
-    try {
-      if (!this.#isOpen) throw new SightlineError('unavailable', 'cannot append yet: the journal is being replayed', { retryAfterMs: 1000 })
-      let bytes = 0
-      for (const batch of batches) {
-        if (signal !== 'control') this.#options.shards.checkRoom(batch.partition)
-        bytes += batch.payload.length
-      }
-      this.#rates.take(tenant, bytes)
-      const results = await Promise.allSettled(batches.map((batch) => this.#appendOne(signal, tenant, batch)))
+  /** Records go to their shard as they are appended, and messages keep their order: what was appended is readable. */
+  fresh(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
+  owned(): readonly number[] {
+    return Array.from({ length: this.#options.journal.partitions.metrics }, (_, p) => p)
+  }
+
+  lost(): readonly LostRange[] {
+    return []
+  }
+
+  stopReading(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  append(signal: Signal, tenant: string, batches: readonly ProducedBatch[]): Promise<void> {
+    const items = batches.reduce((sum, batch) => sum + batch.items, 0)
+    return this.#counted(signal, items, async () => {
+      for (const { partition } of batches) if (signal !== 'control') this.#options.shards.checkRoom(partition)
+      this.#rates.take(
+        tenant,
+        batches.reduce((sum, { payload }) => sum + payload.length, 0),
+      )
+      const results = await Promise.allSettled(batches.map((batch) => this.#appendAll(signal, batch.partition, [{ ...batch, tenant }])))
       const failed = results.find((result) => result.status === 'rejected')
       if (failed !== undefined) throw failed.reason
+    })
+  }
+
+  appendMarked(signal: Signal, partition: number, records: readonly JournalRecord[], acceptGaps: boolean): Promise<MarkedOutcome> {
+    return this.#gate.take(signal, partition, records, acceptGaps)
+  }
+
+  #appendShipped(signal: Signal, partition: number, records: readonly JournalRecord[]): Promise<void> {
+    const items = records.reduce((sum, record) => sum + record.items, 0)
+    return this.#counted(signal, items, async () => {
+      this.#options.shards.checkRoom(partition)
+      for (const { tenant, payload } of records) this.#rates.take(tenant, payload.length)
+      await this.#appendAll(signal, partition, records)
+    })
+  }
+
+  /** What is refused is counted with its reason. */
+  async #counted(signal: Signal, items: number, append: () => Promise<void>): Promise<void> {
+    try {
+      if (!this.#isOpen) throw new SightlineError('unavailable', 'cannot append yet: the journal is being replayed', { retryAfterMs: 1000 })
+      await append()
     } catch (error) {
-      const reason = error instanceof SightlineError ? error.kind : 'internal'
-      const { refused } = this.#countersOf(signal)
-      refused[reason] = (refused[reason] ?? 0) + batches.reduce((sum, batch) => sum + batch.items, 0)
+      this.counts.refused(signal, items, error)
       throw error
     }
   }
 
-  /** The record goes to its shard in the reaction of the journal's promise, so in the order of offsets. */
-  #appendOne(signal: Signal, tenant: string, batch: ProducedBatch): Promise<void> {
+  /** Records go to their shard in the reaction of the journal's promise, so in the order of offsets. */
+  #appendAll(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<void> {
+    return this.#options.journal.appendAll(signal, partition, records).then((appended) => {
+      this.counts.appended(signal, records)
+      for (const [i, record] of records.entries()) this.#appended(signal, partition, record, appended[i]!)
+    })
+  }
+
+  #appended(signal: Signal, partition: number, record: AppendRecord, { offset, appendedMs }: Appended): void {
     const { journal, shards, producer } = this.#options
-    const { partition, encoding, payload, items, position, mark } = batch
-    const record = {
+    const { encoding, tenant, items, payload, position, mark } = record
+    if (signal === 'control') return
+    const own: ProducerMark = { producer, epoch: journal.epoch, sequence: offset, previous: offset - 1 }
+    shards.append({
+      signal,
+      partition,
+      offset,
+      appendedMs,
       encoding,
       tenant,
       items,
+      position: position ?? '',
+      mark: mark ?? own,
       payload,
-      ...(position === undefined ? {} : { position }),
-      ...(mark === undefined ? {} : { mark }),
-    }
-    return journal.append(signal, partition, record).then(({ offset, appendedMs }) => {
-      const counters = this.#countersOf(signal)
-      counters.records++
-      counters.items += items
-      counters.bytes += payload.length
-      if (signal === 'control') return
-      const own: ProducerMark = { producer, epoch: journal.epoch, sequence: offset, previous: offset - 1 }
-      shards.append({
-        signal,
-        partition,
-        offset,
-        appendedMs,
-        encoding,
-        tenant,
-        items,
-        position: position ?? '',
-        mark: mark ?? own,
-        payload,
-      })
     })
   }
 
@@ -155,16 +182,6 @@ export class Ingest implements Appender {
   /** Control records before `offset` are contained in a later one. */
   controlCompacted(offset: number): void {
     this.#cursor.advance(partitionKey('control', 0), offset)
-  }
-
-  counters(signal: Signal): IngestCounters {
-    return this.#countersOf(signal)
-  }
-
-  #countersOf(signal: Signal): { records: number; items: number; bytes: number; refused: Record<string, number> } {
-    let counters = this.#counters.get(signal)
-    if (counters === undefined) this.#counters.set(signal, (counters = { records: 0, items: 0, bytes: 0, refused: {} }))
-    return counters
   }
 }
 

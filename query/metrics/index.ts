@@ -15,6 +15,7 @@ import type { PartitionStore, StoreOpenOptions, Task } from '../store/index.ts'
 import type { Cardinality, NamedCount } from './cardinality.ts'
 import type { SeriesExemplars, StoredExemplar } from './exemplars.ts'
 
+export { mergeParts } from './merge.ts'
 export { openMetricsStore } from './store.ts'
 export type { Cardinality, FamilyMetadata, NamedCount, SeriesExemplars, StoredExemplar }
 

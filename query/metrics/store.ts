@@ -64,6 +64,8 @@ export class EmbeddedMetricsStore implements MetricsStore {
   #dropped = new Map<string, Set<string>>()
   #nextFile = 1
   #appendedMs = -Infinity
+  /** The earliest sample since the last checkpoint began. */
+  #unsavedFromMs = Infinity
   #busy = false
 
   constructor(options: MetricsOpenOptions) {
@@ -104,7 +106,10 @@ export class EmbeddedMetricsStore implements MetricsStore {
       walkRows(record.payload, {
         hasLayout: (id) => head.hasLayout(id, record.appendedMs),
         layout: (table) => head.addLayout(table, record.appendedMs),
-        row: (row) => head.appendRow(row, record.appendedMs, record.offset, tally),
+        row: (row) => {
+          if (row.timestampMs < this.#unsavedFromMs) this.#unsavedFromMs = row.timestampMs
+          head.appendRow(row, record.appendedMs, record.offset, tally)
+        },
         metadata: (families) => head.addMetadata(families),
       })
     } catch (error) {
@@ -115,6 +120,20 @@ export class EmbeddedMetricsStore implements MetricsStore {
     const dropped: Record<string, number> = {}
     for (const [reason, count] of Object.entries(reasons)) if (count > 0) dropped[reason] = count
     return { stored, dropped }
+  }
+
+  learn(tenant: string, { payload, appendedMs }: StoreRecord): void {
+    const head = this.#headOf(tenant)
+    try {
+      walkRows(payload, {
+        hasLayout: (id) => head.hasLayout(id, appendedMs),
+        layout: (table) => head.addLayout(table, appendedMs),
+        row: () => {},
+        metadata: (families) => head.addMetadata(families),
+      })
+    } catch (error) {
+      if (kindOf(error) !== 'bad_data') throw error
+    }
   }
 
   *select(tenant: string, matchers: readonly Matcher[], startMs: number, endMs: number, limits: SelectLimits): Task<SeriesSamples[]> {
@@ -178,6 +197,8 @@ export class EmbeddedMetricsStore implements MetricsStore {
     this.#busy = true
     for (const head of this.#heads.values()) this.#sealIdle(head)
     const tenants = [...this.#heads].map(([tenant, head]) => snapshotOf(tenant, head))
+    const unsavedFromMs = this.#unsavedFromMs
+    this.#unsavedFromMs = Infinity
     try {
       await this.#writeChunkFile(tenants)
       const name = this.#fileName('hot')
@@ -186,6 +207,9 @@ export class EmbeddedMetricsStore implements MetricsStore {
       this.#hot = undefined
       this.hold(entryOf(name, written))
       await this.#syncFolder()
+    } catch (error) {
+      this.#unsavedFromMs = Math.min(this.#unsavedFromMs, unsavedFromMs)
+      throw error
     } finally {
       for (const { head } of tenants) head.endRead()
       this.#busy = false
@@ -233,6 +257,13 @@ export class EmbeddedMetricsStore implements MetricsStore {
       this.retire([held])
     }
     return freed
+  }
+
+  timeRanges(): readonly (readonly [number, number])[] {
+    const entries = [...this.#held, ...(this.#hot === undefined ? [] : [this.#hot])].map(({ entry }) => entry)
+    const ranges = entries.map(({ minMs, maxMs }): [number, number] => [minMs, maxMs]).filter(([minMs, maxMs]) => minMs <= maxMs)
+    if (this.#unsavedFromMs < Infinity) ranges.push([this.#unsavedFromMs, Infinity])
+    return ranges.sort((a, b) => a[0] - b[0])
   }
 
   memoryBytes(): number {

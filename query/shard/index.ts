@@ -8,7 +8,11 @@
  *
  * Records and messages travel in order, so a query that is sent after an append sees it.
  */
-export type { AnyFragmentKind, DataSignal, FragmentKind, FragmentRunner } from './fragment.ts'
-export { LocalShard, type Cutoffs, type PartitionStatus, type ShardOptions, type SignalHost } from './local-shard.ts'
+export { QueryNotes, type AnyFragmentKind, type DataSignal, type FragmentKind, type FragmentRunner, type TimeWindow } from './fragment.ts'
+export { fragmentKind } from './hosts.ts'
+export type { Holding } from './local-shard.ts'
+export { LocalShard, type Cutoffs, type OpenedPartition, type PartitionStatus, type ShardOptions, type SignalHost } from './local-shard.ts'
+export type { CommitMark, OwnedFrom } from './partition.ts'
+export type { ProducerCounts } from './producer-ledger.ts'
 export { runToEnd, Scheduler } from './scheduler.ts'
 export { Shards, type ShardsOptions } from './shards.ts'

@@ -3,12 +3,13 @@
  * its own; tests and single-core machines run it directly.
  */
 import { join } from 'node:path'
-import { partitionKey, type JournalRecord, type PartitionKey } from '../../lib/journal/index.ts'
+import { partitionKey, type JournalRecord, type Mark, type PartitionKey, type ProducerState } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
 import type { PartitionStore, StoreLimits, StoreOpenOptions, Task } from '../store/index.ts'
-import { type AnyFragmentKind, type DataSignal, type FragmentKind } from './fragment.ts'
+import { DATA_SIGNALS, type AnyFragmentKind, type DataSignal, type FragmentKind } from './fragment.ts'
 import type { PartitionLedger } from './manifest.ts'
-import { Partition } from './partition.ts'
+import { Partition, type CommitMark, type OwnedFrom } from './partition.ts'
+import type { ProducerCounts } from './producer-ledger.ts'
 import { Scheduler } from './scheduler.ts'
 
 /** What a signal brings to a shard: how its store is opened, and the fragments it answers. */
@@ -22,8 +23,10 @@ export interface ShardOptions {
   /** Holds `<signal>/<partition>/`. */
   readonly dir: string
   readonly journal: string
-  /** Partition numbers this shard owns, of each signal. */
+  /** Partition numbers of this shard, of each signal. In a group they are history until they are given to this node. */
   readonly partitions: readonly number[]
+  /** This node's name in a group; absent: this node is alone and owns what it opens. */
+  readonly node?: string
   readonly limits: StoreLimits
   readonly checkpointIntervalMs: number
   readonly checkpointBytes: number
@@ -31,10 +34,23 @@ export interface ShardOptions {
 
 export interface PartitionStatus {
   readonly key: PartitionKey
+  /** False: another node applies it, what is here is history. */
+  readonly isOwned: boolean
   readonly nextOffset: number
   readonly checkpointOffset: number
   readonly memoryBytes: number
   readonly ledger: PartitionLedger
+}
+
+/** A partition as it was opened, with what it knows of producers. */
+export interface OpenedPartition extends PartitionStatus {
+  readonly producers: readonly ProducerState[]
+}
+
+/** Times of the metrics that are held of one partition, ascending; the last may reach to Infinity. */
+export interface Holding {
+  readonly partition: number
+  readonly ranges: readonly (readonly [startMs: number, endMs: number])[]
 }
 
 /** Data older than these is forgotten, Unix milliseconds. */
@@ -50,8 +66,7 @@ export class LocalShard {
   readonly #kinds = new Map<string, AnyFragmentKind>()
   readonly #partitions = new Map<PartitionKey, Partition>()
   readonly #scheduler = new Scheduler()
-  readonly #onCheckpoint: (key: PartitionKey, offset: number) => void
-  readonly #onError: (error: unknown, where: string) => void
+  readonly #callbacks: ShardCallbacks
   #lastCheckpointMs = new Map<PartitionKey, number>()
   #timer: NodeJS.Timeout | undefined
   #ticks = 0
@@ -59,8 +74,7 @@ export class LocalShard {
 
   private constructor(options: ShardOptions, callbacks: ShardCallbacks) {
     this.#options = options
-    this.#onCheckpoint = callbacks.onCheckpoint
-    this.#onError = callbacks.onError
+    this.#callbacks = callbacks
   }
 
   static async open(options: ShardOptions, hosts: readonly SignalHost[], callbacks: ShardCallbacks): Promise<LocalShard> {
@@ -82,10 +96,35 @@ export class LocalShard {
       journal: this.#options.journal,
       limits: this.#options.limits,
       openStore: (options) => host.openStore(options),
-      onTrouble: this.#onError,
+      commit: this.#options.node === undefined ? undefined : this.#callbacks.commit,
+      onTrouble: this.#callbacks.onError,
     })
     this.#partitions.set(partition.key, partition)
     this.#lastCheckpointMs.set(partition.key, Date.now())
+  }
+
+  /** The group gave these to this node. @param marks the last accepted ones, by partition */
+  async own(numbers: readonly number[], marks: ReadonlyMap<PartitionKey, Mark>): Promise<OwnedFrom[]> {
+    const from: OwnedFrom[] = []
+    for (const partition of this.#ofNumbers(numbers)) {
+      from.push(await partition.own(this.#options.node!, marks.get(partition.key)))
+      this.#lastCheckpointMs.set(partition.key, Date.now())
+    }
+    return from
+  }
+
+  /** Resolves once all of these were given up with everything that was accepted. */
+  async handOver(numbers: readonly number[]): Promise<void> {
+    await Promise.all(this.#ofNumbers(numbers).map((partition) => partition.handOver()))
+  }
+
+  async lose(numbers: readonly number[]): Promise<void> {
+    await Promise.all(this.#ofNumbers(numbers).map((partition) => partition.lose()))
+  }
+
+  #ofNumbers(numbers: readonly number[]): Partition[] {
+    const keys = numbers.flatMap((number) => DATA_SIGNALS.map((signal) => partitionKey(signal, number)))
+    return keys.map((key) => this.#partitions.get(key)).filter((partition) => partition !== undefined)
   }
 
   append(record: JournalRecord): void {
@@ -131,7 +170,7 @@ export class LocalShard {
         }
       }
     } catch (error) {
-      this.#onError(error, 'checkpoint or compaction')
+      this.#callbacks.onError(error, 'checkpoint or compaction')
     } finally {
       this.#tending = false
     }
@@ -139,7 +178,7 @@ export class LocalShard {
 
   async #checkpoint(partition: Partition): Promise<void> {
     this.#lastCheckpointMs.set(partition.key, Date.now())
-    this.#onCheckpoint(partition.key, await partition.checkpoint())
+    this.#callbacks.onCheckpoint(partition.key, await partition.checkpoint())
   }
 
   async checkpointAll(): Promise<void> {
@@ -160,11 +199,27 @@ export class LocalShard {
   status(): PartitionStatus[] {
     return [...this.#partitions.values()].map((partition) => ({
       key: partition.key,
+      isOwned: partition.isOwned,
       nextOffset: partition.nextOffset,
       checkpointOffset: partition.checkpointOffset,
       memoryBytes: partition.store.memoryBytes(),
       ledger: partition.ledger,
     }))
+  }
+
+  opened(): OpenedPartition[] {
+    const status = this.status()
+    return [...this.#partitions.values()].map((partition, i) => ({ ...status[i]!, producers: partition.producers() }))
+  }
+
+  /** Of the metrics: where parts of a series may lie. */
+  holdings(): Holding[] {
+    const metrics = [...this.#partitions.values()].filter(({ signal }) => signal === 'metrics')
+    return metrics.map(({ key, store }) => ({ partition: Number(key.slice('metrics/'.length)), ranges: store.timeRanges?.() ?? [] }))
+  }
+
+  producerCounts(): { key: PartitionKey; producers: ProducerCounts[] }[] {
+    return [...this.#partitions.values()].map((partition) => ({ key: partition.key, producers: partition.producerCounts() }))
   }
 
   /** With a last checkpoint, so that the next start replays nothing. */
@@ -179,4 +234,6 @@ export class LocalShard {
 export interface ShardCallbacks {
   readonly onCheckpoint: (key: PartitionKey, offset: number) => void
   readonly onError: (error: unknown, where: string) => void
+  /** In a group only. */
+  readonly commit?: CommitMark
 }

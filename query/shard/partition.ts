@@ -1,12 +1,30 @@
 /**
  * One partition: its store, what it knows of producers, and its checkpoints. Owned by one thread.
+ *
+ * Alone, a checkpoint is done once its manifest is durable. In a group it is a candidate until the group accepted it: refused means that another node has
+ * the partition, and everything past the last accepted one is dropped (`ownership.ts`). A partition that was given up stays open: its
+ * files are history that only this node has.
  */
 import { join } from 'node:path'
-import { partitionKey, SequenceTracker, type JournalRecord, type PartitionKey } from '../../lib/journal/index.ts'
+import {
+  partitionKey,
+  SequenceTracker,
+  type JournalRecord,
+  type Mark,
+  type PartitionKey,
+  type ProducerState,
+} from '../../lib/journal/index.ts'
 import { kindOf, SightlineError } from '../../lib/runtime/errors.ts'
 import type { AppendOutcome, PartitionStore, StoreLimits, StoreOpenOptions } from '../store/index.ts'
 import type { DataSignal } from './fragment.ts'
-import { readManifest, writeManifest, type PartitionLedger } from './manifest.ts'
+import { LearnNotes } from './learn-notes.ts'
+import { acceptCandidate, dropCandidate, readManifest, writeManifest, type Manifest, type PartitionLedger } from './manifest.ts'
+import { encodeMark, type Owner } from './mark.ts'
+import { takeOver } from './ownership.ts'
+import { ProducerLedger, type ProducerCounts } from './producer-ledger.ts'
+
+/** Asks the group; true where it accepted the mark. Never rejects. */
+export type CommitMark = (key: PartitionKey, mark: Omit<Mark, 'node'>) => Promise<boolean>
 
 export interface PartitionOptions {
   readonly signal: DataSignal
@@ -17,62 +35,63 @@ export interface PartitionOptions {
   readonly journal: string
   readonly limits: StoreLimits
   readonly openStore: (options: StoreOpenOptions) => Promise<PartitionStore>
+  /** Absent: this node is alone. */
+  readonly commit?: CommitMark | undefined
   /** A record was dropped because the store could not take it. */
   readonly onTrouble: (error: unknown, where: string) => void
 }
 
+/** Where a partition that was taken over goes on. */
+export interface OwnedFrom {
+  readonly key: PartitionKey
+  /** The first record to be read: for its layouts only where it is before `offset`. */
+  readonly readFrom: number
+  /** The first record to be applied. */
+  readonly offset: number
+}
+
+type MutableLedger = { -readonly [K in keyof PartitionLedger]: PartitionLedger[K] } & { dropped: Record<string, number> }
+
 export class Partition {
   readonly key: PartitionKey
   readonly signal: DataSignal
-  readonly store: PartitionStore
-  readonly #dir: string
-  readonly #journal: string
-  readonly #tracker: SequenceTracker
-  readonly #onTrouble: (error: unknown, where: string) => void
+  readonly #options: PartitionOptions
+  #store: PartitionStore
+  #tracker: SequenceTracker
+  #isOwned: boolean
+  #since: number
+  #owners: readonly Owner[]
+  #learn = new LearnNotes()
   #nextOffset: number
   #checkpointOffset: number
-  #ledger: {
-    records: number
-    items: number
-    stored: number
-    repeatedRecords: number
-    repeatedItems: number
-    gaps: number
-    dropped: Record<string, number>
-  }
+  #ledger: MutableLedger
+  #byProducer: ProducerLedger
   #bytesSinceCheckpoint = 0
   #hasNewFiles = false
   #checkpointing: Promise<number> | undefined
 
-  private constructor(options: PartitionOptions, store: PartitionStore, manifest: ReturnType<typeof readManifest>) {
+  private constructor(options: PartitionOptions, store: PartitionStore, manifest: Manifest | undefined) {
     this.key = partitionKey(options.signal, options.number)
     this.signal = options.signal
-    this.store = store
-    this.#dir = options.dir
-    this.#journal = options.journal
-    this.#onTrouble = options.onTrouble
+    this.#options = options
+    this.#store = store
+    this.#isOwned = options.commit === undefined
     this.#tracker = new SequenceTracker(manifest?.producers)
+    this.#since = manifest?.since ?? 0
+    this.#owners = manifest?.owners ?? []
     this.#nextOffset = manifest?.offset ?? 0
     this.#checkpointOffset = this.#nextOffset
-    const ledger = manifest?.ledger ?? { records: 0, items: 0, stored: 0, repeatedRecords: 0, repeatedItems: 0, gaps: 0, dropped: {} }
-    this.#ledger = { ...ledger, dropped: { ...ledger.dropped } }
+    this.#ledger = ledgerOf(manifest)
+    this.#byProducer = new ProducerLedger(manifest?.byProducer)
   }
 
   static async open(options: PartitionOptions): Promise<Partition> {
-    const manifest = readManifest(options.dir)
-    if (manifest !== undefined && manifest.journal !== options.journal) {
-      throw new SightlineError(
-        'conflict',
-        `cannot open ${options.signal} partition ${options.number}: its checkpoint is of journal ${manifest.journal}, the journal here is ${options.journal}`,
-      )
-    }
-    const store = await options.openStore({
-      dir: join(options.dir, 'files'),
-      files: manifest?.files ?? [],
-      state: manifest?.state,
-      limits: options.limits,
-    })
-    return new Partition(options, store, manifest)
+    const manifest = readChecked(options)
+    return new Partition(options, await openStore(options, manifest), manifest)
+  }
+
+  get store(): PartitionStore {
+    return this.#store
   }
 
   /** The offset of the next record it needs. */
@@ -89,21 +108,93 @@ export class Partition {
     return this.#bytesSinceCheckpoint
   }
 
+  get isOwned(): boolean {
+    return this.#isOwned
+  }
+
   get ledger(): PartitionLedger {
     return this.#ledger
   }
 
-  /** Applies a record, or drops it as a repeat. Records before `nextOffset` were applied before the start: they are passed over. */
+  producers(): ProducerState[] {
+    return this.#tracker.states()
+  }
+
+  producerCounts(): ProducerCounts[] {
+    return this.#byProducer.counts()
+  }
+
+  /** The group gave it to this node. @param mark the last accepted one, whoever's. */
+  async own(node: string, mark: Mark | undefined): Promise<OwnedFrom> {
+    const { dir } = this.#options
+    const candidate = readManifest(dir, 'candidate')
+    const plan = takeOver(node, mark, readChecked(this.#options), candidate)
+    if (candidate !== undefined) {
+      if (plan.candidate === 'accept') acceptCandidate(dir)
+      else dropCandidate(dir)
+      await this.#reopen()
+    }
+    this.#since = plan.since
+    this.#owners = plan.owners
+    this.#nextOffset = plan.offset
+    this.#checkpointOffset = plan.offset
+    this.#learn = new LearnNotes(plan.learnFrom)
+    if (plan.producers !== undefined) this.#tracker = new SequenceTracker(plan.producers)
+    this.#isOwned = true
+    return { key: this.key, readFrom: plan.readFrom, offset: plan.offset }
+  }
+
+  /** Gives it up with a last checkpoint; what it holds stays to be read. */
+  async handOver(): Promise<void> {
+    await this.checkpoint()
+    // Records came in while the last one was under way.
+    if (this.#isOwned && this.#nextOffset > this.#checkpointOffset) await this.checkpoint()
+    this.#isOwned = false
+  }
+
+  /** The group went on without this node: what no accepted checkpoint holds is not ours. */
+  async lose(): Promise<void> {
+    await this.#checkpointing
+    if (this.#isOwned) await this.#rollBack()
+  }
+
+  async #rollBack(): Promise<void> {
+    this.#isOwned = false
+    dropCandidate(this.#options.dir)
+    await this.#reopen()
+  }
+
+  /** From the manifest on disk, as after a start. */
+  async #reopen(): Promise<void> {
+    await this.#store.close()
+    const manifest = readChecked(this.#options)
+    this.#store = await openStore(this.#options, manifest)
+    this.#tracker = new SequenceTracker(manifest?.producers)
+    this.#nextOffset = manifest?.offset ?? 0
+    this.#checkpointOffset = this.#nextOffset
+    this.#ledger = ledgerOf(manifest)
+    this.#byProducer = new ProducerLedger(manifest?.byProducer)
+    this.#bytesSinceCheckpoint = 0
+    this.#hasNewFiles = false
+  }
+
+  /** Applies a record, or drops it as a repeat. Of records before `nextOffset` only the layouts are of interest. */
   append(record: JournalRecord): void {
-    if (record.offset < this.#nextOffset) return
+    this.#learn.note(record.offset, record.appendedMs)
+    if (record.offset < this.#nextOffset) {
+      this.#store.learn?.(record.tenant, storeRecordOf(record))
+      return
+    }
     this.#nextOffset = record.offset + 1
     this.#ledger.records++
     this.#ledger.items += record.items
     this.#bytesSinceCheckpoint += record.payload.length
+    const gap = this.#tracker.gapBefore(record.mark)
     const verdict = this.#tracker.observe(record.mark)
     if (verdict === 'repeat') {
       this.#ledger.repeatedRecords++
       this.#ledger.repeatedItems += record.items
+      this.#byProducer.note(record, verdict, undefined, undefined)
       return
     }
     if (verdict === 'gap') this.#ledger.gaps++
@@ -116,6 +207,7 @@ export class Partition {
     }
     // Items the store could not even find in damaged bytes: the ledger balances all the same.
     if (accounted < record.items) this.#countDropped('malformed', record.items - accounted)
+    this.#byProducer.note(record, verdict, gap, outcome)
   }
 
   #countDropped(reason: string, count: number): void {
@@ -125,15 +217,10 @@ export class Partition {
   /** A record the store can't take is dropped whole and counted: thrown on, it would end the process at every replay. */
   #appendToStore(record: JournalRecord): AppendOutcome {
     try {
-      return this.store.append(record.tenant, {
-        payload: record.payload,
-        offset: record.offset,
-        appendedMs: record.appendedMs,
-        positioned: record.position !== '',
-      })
+      return this.#store.append(record.tenant, storeRecordOf(record))
     } catch (error) {
       const reason = kindOf(error) === 'bad_data' ? 'malformed' : 'failed'
-      this.#onTrouble(error, `${this.key} offset ${record.offset}`)
+      this.#options.onTrouble(error, `${this.key} offset ${record.offset}`)
       return { stored: 0, dropped: { [reason]: record.items } }
     }
   }
@@ -157,15 +244,53 @@ export class Partition {
 
   async #takeCheckpoint(): Promise<number> {
     if (!this.needsCheckpoint) return this.#checkpointOffset
+    const { dir, journal, commit } = this.#options
     const offset = this.#nextOffset
     const producers = this.#tracker.states()
     const ledger = { ...this.#ledger, dropped: { ...this.#ledger.dropped } }
+    const byProducer = this.#byProducer.counts()
+    const learnFrom = this.#learn.from(offset)
     this.#bytesSinceCheckpoint = 0
     this.#hasNewFiles = false
-    const { files, state } = await this.store.checkpoint()
-    writeManifest(this.#dir, { journal: this.#journal, offset, producers, files, state, ledger })
+    const { files, state } = await this.#store.checkpoint()
+    const manifest: Manifest = { journal, offset, producers, files, state, ledger, byProducer, since: this.#since, owners: this.#owners }
+    if (commit === undefined || offset === this.#checkpointOffset) {
+      // Alone, or the same records in other files: nobody needs to agree.
+      writeManifest(dir, manifest)
+    } else {
+      writeManifest(dir, manifest, 'candidate')
+      const mark = { offset, state: encodeMark({ since: this.#since, learnFrom, producers, owners: this.#owners }) }
+      if (!(await commit(this.key, mark))) {
+        await this.#rollBack()
+        return this.#checkpointOffset
+      }
+      acceptCandidate(dir)
+    }
     this.#checkpointOffset = offset
-    await this.store.release()
+    await this.#store.release()
     return offset
   }
+}
+
+function readChecked({ dir, journal, signal, number }: PartitionOptions): Manifest | undefined {
+  const manifest = readManifest(dir)
+  if (manifest === undefined || manifest.journal === journal) return manifest
+  throw new SightlineError(
+    'conflict',
+    `cannot open ${signal} partition ${number}: its checkpoint is of journal ${manifest.journal}, the journal here is ${journal}`,
+  )
+}
+
+function openStore({ dir, limits, openStore: open }: PartitionOptions, manifest: Manifest | undefined): Promise<PartitionStore> {
+  return open({ dir: join(dir, 'files'), files: manifest?.files ?? [], state: manifest?.state, limits })
+}
+
+function ledgerOf(manifest: Manifest | undefined): MutableLedger {
+  const ledger = manifest?.ledger ?? { records: 0, items: 0, stored: 0, repeatedRecords: 0, repeatedItems: 0, gaps: 0, dropped: {} }
+  return { ...ledger, dropped: { ...ledger.dropped } }
+}
+
+function storeRecordOf(record: JournalRecord): Parameters<PartitionStore['append']>[1] {
+  const { payload, offset, appendedMs, position } = record
+  return { payload, offset, appendedMs, positioned: position !== '' }
 }

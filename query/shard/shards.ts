@@ -1,13 +1,17 @@
 /**
  * All shards of this process behind one front: appends go to the owner of their partition, queries to every owner, answers are merged.
  */
-import type { JournalRecord, PartitionKey } from '../../lib/journal/index.ts'
+import type { JournalRecord, Mark, PartitionKey } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
-import type { FragmentKind, FragmentRunner } from './fragment.ts'
-import type { Cutoffs, PartitionStatus, ShardOptions } from './local-shard.ts'
+import { type FragmentKind, type FragmentRunner } from './fragment.ts'
+import type { Cutoffs, Holding, OpenedPartition, PartitionStatus, ShardOptions } from './local-shard.ts'
+import type { OwnedFrom } from './partition.ts'
+import type { ProducerCounts } from './producer-ledger.ts'
 import { WorkerShard, type WorkerCallbacks } from './worker-shard.ts'
 
-export interface ShardsOptions extends Omit<ShardOptions, 'partitions'> {
+export interface ShardsOptions extends Omit<ShardOptions, 'partitions' | 'node'> {
+  /** In a group: every partition is opened to be read, and owned when the group gives it. */
+  readonly node?: string | undefined
   readonly partitionCount: number
   readonly workers: number
   /** Bytes on the way to one worker; more is refused. */
@@ -25,10 +29,12 @@ export class Shards implements FragmentRunner {
 
   static async open(options: ShardsOptions, callbacks: WorkerCallbacks): Promise<Shards> {
     const workers = Math.max(1, Math.min(options.workers, options.partitionCount))
+    const { dir, journal, limits, checkpointIntervalMs, checkpointBytes, node } = options
+    const all = Array.from({ length: options.partitionCount }, (_, p) => p)
     const opening = Array.from({ length: workers }, (_, worker) => {
-      const partitions = Array.from({ length: options.partitionCount }, (__, p) => p).filter((p) => p % workers === worker)
-      const { dir, journal, limits, checkpointIntervalMs, checkpointBytes } = options
-      return WorkerShard.open({ dir, journal, limits, checkpointIntervalMs, checkpointBytes, partitions }, callbacks)
+      const partitions = all.filter((p) => p % workers === worker)
+      const common = { dir, journal, limits, checkpointIntervalMs, checkpointBytes, partitions }
+      return WorkerShard.open(node === undefined ? common : { ...common, node }, callbacks)
     })
     return new Shards(await Promise.all(opening), options.queueBytesMax)
   }
@@ -37,9 +43,9 @@ export class Shards implements FragmentRunner {
     return this.#shards[partition % this.#shards.length]!
   }
 
-  /** Offsets to replay from, as the partitions' checkpoints say. */
-  replayFrom(): { key: PartitionKey; offset: number }[] {
-    return this.#shards.flatMap((shard) => shard.opened.map((status) => ({ key: status.key, offset: status.nextOffset })))
+  /** The partitions as their checkpoints left them: `nextOffset` is where a replay begins. */
+  opened(): OpenedPartition[] {
+    return this.#shards.flatMap((shard) => shard.opened)
   }
 
   /** Errors: too_many where the owner of a partition has too much on the way already. Asked before a record goes into the journal. */
@@ -60,6 +66,42 @@ export class Shards implements FragmentRunner {
     const owner = this.#ownerOf(record.partition)
     await owner.below(this.#queueBytesMax)
     owner.append(record)
+  }
+
+  /** The group gave these partitions to this node; answers where each goes on. Nothing of them is appended before. */
+  async own(numbers: readonly number[], marks: ReadonlyMap<PartitionKey, Mark>): Promise<OwnedFrom[]> {
+    return (await this.#ofOwners(numbers, (shard, ours) => shard.own(ours, marks))).flat()
+  }
+
+  /** Nothing of them is appended any more. Resolves once the group answered their last marks. */
+  async handOver(numbers: readonly number[]): Promise<void> {
+    await this.#ofOwners(numbers, (shard, ours) => shard.handOver(ours))
+  }
+
+  async lose(numbers: readonly number[]): Promise<void> {
+    await this.#ofOwners(numbers, (shard, ours) => shard.lose(ours))
+  }
+
+  #ofOwners<T>(numbers: readonly number[], ask: (shard: WorkerShard, numbers: readonly number[]) => Promise<T>): Promise<T[]> {
+    const owners = new Set(numbers.map((number) => this.#ownerOf(number)))
+    return Promise.all(
+      [...owners].map((owner) =>
+        ask(
+          owner,
+          numbers.filter((number) => this.#ownerOf(number) === owner),
+        ),
+      ),
+    )
+  }
+
+  /** Of the metrics, by partition. */
+  async holdings(): Promise<Holding[]> {
+    return (await Promise.all(this.#shards.map((shard) => shard.holdings()))).flat()
+  }
+
+  /** What became of each producer's records, by partition. */
+  async producerCounts(): Promise<{ key: PartitionKey; producers: ProducerCounts[] }[]> {
+    return (await Promise.all(this.#shards.map((shard) => shard.producerCounts()))).flat()
   }
 
   /** Resolves once everything appended so far has been applied. */

@@ -8,12 +8,19 @@ export async function hostShard(port: MessagePort, options: ShardOptions, hosts:
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer)
   const queries = new Map<number, AbortController>()
   let appliedBytes = 0
+  const commits = new Map<number, (accepted: boolean) => void>()
+  let nextCommit = 1
 
   let shard: LocalShard
   try {
     shard = await LocalShard.open(options, hosts, {
       onCheckpoint: (key, offset) => send({ t: 'checkpointed', key, offset }),
       onError: (error, where) => send({ t: 'trouble', message: messageOf(error), where }),
+      commit: (key, mark) =>
+        new Promise((resolve) => {
+          commits.set(nextCommit, resolve)
+          send({ t: 'commit', commit: nextCommit++, key, mark })
+        }),
     })
   } catch (error) {
     send({ t: 'failed', kind: kindOf(error), message: messageOf(error) })
@@ -69,9 +76,22 @@ export async function hostShard(port: MessagePort, options: ShardOptions, hosts:
         return void answer(message.id, async () => shard.status())
       case 'checkpoint':
         return void answer(message.id, () => shard.checkpointAll())
+      case 'own':
+        return void answer(message.id, () => shard.own(message.numbers, message.marks))
+      case 'handOver':
+        return void answer(message.id, () => shard.handOver(message.numbers))
+      case 'lose':
+        return void answer(message.id, () => shard.lose(message.numbers))
+      case 'producers':
+        return void answer(message.id, async () => shard.producerCounts())
+      case 'holdings':
+        return void answer(message.id, async () => shard.holdings())
+      case 'committed':
+        commits.get(message.commit)?.(message.accepted)
+        return void commits.delete(message.commit)
       case 'close':
         return void answer(message.id, () => shard.close()).then(() => port.close())
     }
   })
-  send({ t: 'ready', status: shard.status() })
+  send({ t: 'ready', opened: shard.opened() })
 }

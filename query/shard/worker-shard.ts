@@ -3,14 +3,18 @@
  * bounded by whoever appends (`inFlightBytes`). A thread that dies takes the process with it: its partitions would be unreachable.
  */
 import { Worker } from 'node:worker_threads'
-import type { JournalRecord, PartitionKey } from '../../lib/journal/index.ts'
+import type { JournalRecord, Mark, PartitionKey } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
-import type { Cutoffs, PartitionStatus, ShardOptions } from './local-shard.ts'
+import type { Cutoffs, Holding, OpenedPartition, PartitionStatus, ShardOptions } from './local-shard.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import type { CommitMark, OwnedFrom } from './partition.ts'
+import type { ProducerCounts } from './producer-ledger.ts'
 
 export interface WorkerCallbacks {
   readonly onCheckpoint: (key: PartitionKey, offset: number) => void
   readonly onTrouble: (message: string, where: string) => void
+  /** Asks the group; absent: this node is alone. */
+  readonly commit?: CommitMark
   /** The thread ended without being asked to. */
   readonly onDeath: (error: SightlineError) => void
 }
@@ -23,7 +27,7 @@ interface Pending {
 export class WorkerShard {
   readonly partitions: readonly number[]
   /** What the partitions looked like when the thread had opened them. */
-  opened: readonly PartitionStatus[] = []
+  opened: readonly OpenedPartition[] = []
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   #nextId = 1
@@ -58,7 +62,7 @@ export class WorkerShard {
       worker.on('exit', (code) => die(new SightlineError('internal', `a shard's thread ended with code ${code}`)))
       worker.on('message', (message: FromWorker) => {
         if (message.t === 'ready') {
-          shard.opened = message.status
+          shard.opened = message.opened
           resolve(shard)
         } else if (message.t === 'failed') {
           shard.#closed = true
@@ -72,6 +76,11 @@ export class WorkerShard {
   #receive(message: Exclude<FromWorker, { t: 'ready' | 'failed' }>, callbacks: WorkerCallbacks): void {
     if (message.t === 'checkpointed') return callbacks.onCheckpoint(message.key, message.offset)
     if (message.t === 'trouble') return callbacks.onTrouble(message.message, message.where)
+    if (message.t === 'commit') {
+      const { commit, key, mark } = message
+      const answer = callbacks.commit?.(key, mark) ?? Promise.resolve(false)
+      return void answer.then((accepted) => this.#worker.postMessage({ t: 'committed', commit, accepted } satisfies ToWorker))
+    }
     if (message.t === 'applied') {
       this.#inFlightBytes -= message.bytes
       for (const wake of this.#drained.splice(0)) wake()
@@ -116,6 +125,26 @@ export class WorkerShard {
 
   status(): Promise<PartitionStatus[]> {
     return this.#ask({ t: 'status', id: this.#nextId++ })
+  }
+
+  own(numbers: readonly number[], marks: ReadonlyMap<PartitionKey, Mark>): Promise<OwnedFrom[]> {
+    return this.#ask({ t: 'own', id: this.#nextId++, numbers, marks })
+  }
+
+  handOver(numbers: readonly number[]): Promise<void> {
+    return this.#ask({ t: 'handOver', id: this.#nextId++, numbers })
+  }
+
+  lose(numbers: readonly number[]): Promise<void> {
+    return this.#ask({ t: 'lose', id: this.#nextId++, numbers })
+  }
+
+  holdings(): Promise<Holding[]> {
+    return this.#ask({ t: 'holdings', id: this.#nextId++ })
+  }
+
+  producerCounts(): Promise<{ key: PartitionKey; producers: ProducerCounts[] }[]> {
+    return this.#ask({ t: 'producers', id: this.#nextId++ })
   }
 
   checkpoint(): Promise<void> {

@@ -57,6 +57,9 @@ export interface CheckpointFiles {
 export interface PartitionStore {
   append(tenant: string, record: StoreRecord): AppendOutcome
 
+  /** Takes in what later records refer to (layouts), and nothing else: the record's items are another holder's. */
+  learn?(tenant: string, record: StoreRecord): void
+
   /**
    * Makes everything appended before the call durable in files. Takes its snapshot synchronously, then writes and fsyncs; appends go on
    * meanwhile. At most one at a time.
@@ -71,6 +74,9 @@ export interface PartitionStore {
 
   /** Forgets data older than the cut-off of its tenant; files go at the next `release`. Returns bytes freed. */
   dropBefore(cutoffMs: (tenant: string) => number): number
+
+  /** Times of the data it holds, Unix milliseconds, ascending; the last may reach to Infinity. Absent: any. */
+  timeRanges?(): readonly (readonly [startMs: number, endMs: number])[]
 
   /** Bytes held in memory, estimated: heads, indexes and caches. */
   memoryBytes(): number

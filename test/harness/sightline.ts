@@ -8,6 +8,7 @@ import { createServer } from 'node:net'
 const MAIN = join(import.meta.dirname, '../../main.ts')
 
 export interface SightlineOptions {
+  readonly role?: 'all' | 'collector' | 'query'
   /** YAML. */
   readonly config?: string
   readonly args?: readonly string[]
@@ -17,6 +18,7 @@ export class SightlineProcess {
   readonly folder: string
   readonly configPath: string
   readonly ports: { readonly http: number; readonly grpc: number; readonly otlpHttp: number }
+  readonly role: 'all' | 'collector' | 'query'
   readonly #args: readonly string[]
   #child: ChildProcess | undefined
   /** Everything it wrote, for the message of a failed test. */
@@ -26,6 +28,7 @@ export class SightlineProcess {
     this.folder = folder
     this.ports = ports
     this.configPath = join(folder, 'sightline.yml')
+    this.role = options.role ?? 'all'
     this.#args = options.args ?? []
     writeFileSync(this.configPath, options.config ?? '{}')
   }
@@ -58,7 +61,7 @@ export class SightlineProcess {
       '--otlp-http',
       address(otlpHttp),
     ]
-    const child = spawn(process.execPath, [MAIN, 'all', ...flags, ...this.#args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [MAIN, this.role, ...flags, ...this.#args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     const ready = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`not ready within ${deadlineMs} ms:\n${this.output}`)), deadlineMs)

@@ -49,8 +49,10 @@ interface Waiting {
   readonly key: PartitionKey
   readonly signalIndex: number
   readonly partition: number
-  readonly record: AppendRecord
-  readonly resolve: (appended: Appended) => void
+  /** Written together or not at all. */
+  readonly records: readonly AppendRecord[]
+  readonly bytes: number
+  readonly resolve: (appended: readonly Appended[]) => void
   readonly reject: (error: SightlineError) => void
 }
 
@@ -174,30 +176,38 @@ class FileJournal implements Journal {
     }
   }
 
-  append(signal: Signal, partition: number, record: AppendRecord): Promise<Appended> {
-    const refused = this.#refusal(signal, partition, record)
+  async append(signal: Signal, partition: number, record: AppendRecord): Promise<Appended> {
+    const [appended] = await this.appendAll(signal, partition, [record])
+    return appended!
+  }
+
+  appendAll(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<readonly Appended[]> {
+    if (records.length === 0) return Promise.resolve([])
+    const bytes = records.reduce((sum, record) => sum + record.payload.length, 0)
+    const refused = this.#refusal(signal, partition, records, bytes)
     if (refused !== undefined) return Promise.reject(refused)
     return new Promise((resolve, reject) => {
       const key = partitionKey(signal, partition)
-      this.#queue.push({ key, signalIndex: SIGNALS.indexOf(signal), partition, record, resolve, reject })
-      this.#queueBytes += record.payload.length
+      this.#queue.push({ key, signalIndex: SIGNALS.indexOf(signal), partition, records, bytes, resolve, reject })
+      this.#queueBytes += bytes
       this.#running ??= this.#run()
     })
   }
 
-  #refusal(signal: Signal, partition: number, record: AppendRecord): SightlineError | undefined {
+  #refusal(signal: Signal, partition: number, records: readonly AppendRecord[], bytes: number): SightlineError | undefined {
     if (this.#poisoned !== undefined) return this.#poisoned
     if (this.#closing) return new SightlineError('canceled', 'cannot append to the journal: it is closing')
     if (!(partition >= 0 && partition < this.partitions[signal])) {
       return new SightlineError('internal', `BUG: journal has no partition ${signal}/${partition}`)
     }
-    if (record.payload.length > RECORD_BYTES_MAX) {
+    const large = records.find(({ payload }) => payload.length > RECORD_BYTES_MAX)
+    if (large !== undefined) {
       return new SightlineError(
         'too_large',
-        `cannot append ${record.payload.length} bytes to the journal: a record has at most ${RECORD_BYTES_MAX}`,
+        `cannot append ${large.payload.length} bytes to the journal: a record has at most ${RECORD_BYTES_MAX}`,
       )
     }
-    if (this.#queueBytes + record.payload.length > this.#options.queueBytesMax || this.#isFull(record.payload.length)) {
+    if (this.#queueBytes + bytes > this.#options.queueBytesMax || this.#isFull(bytes)) {
       this.#stats.rejectedFull++
       return new SightlineError(
         'too_many',
@@ -233,8 +243,8 @@ class FileJournal implements Journal {
   #takeBatch(): Waiting[] {
     let bytes = 0
     let n = 0
-    while (n < this.#queue.length && (n === 0 || bytes + this.#queue[n]!.record.payload.length <= BATCH_BYTES_MAX)) {
-      bytes += this.#queue[n]!.record.payload.length
+    while (n < this.#queue.length && (n === 0 || bytes + this.#queue[n]!.bytes <= BATCH_BYTES_MAX)) {
+      bytes += this.#queue[n]!.bytes
       n++
     }
     this.#queueBytes -= bytes
@@ -256,26 +266,29 @@ class FileJournal implements Journal {
     const appendedMs = this.#clock.now()
     const next = new Map<PartitionKey, number>()
     const buffers: Uint8Array[] = []
-    const places: { offset: number; at: number }[] = []
+    const places: { key: PartitionKey; offset: number; at: number }[] = []
     let at = index.bytes
-    for (const { key, signalIndex, partition, record } of batch) {
-      const offset = next.get(key) ?? this.#next.get(key)!
-      next.set(key, offset + 1)
-      const mark = record.mark ?? this.#ownMark(offset)
-      const [head, payload] = encodeFrame(record, { signalIndex, partition, offset, appendedMs, mark })
-      buffers.push(head, payload)
-      places.push({ offset, at })
-      at += head.length + payload.length
+    for (const { key, signalIndex, partition, records } of batch) {
+      for (const record of records) {
+        const offset = next.get(key) ?? this.#next.get(key)!
+        next.set(key, offset + 1)
+        const mark = record.mark ?? this.#ownMark(offset)
+        const [head, payload] = encodeFrame(record, { signalIndex, partition, offset, appendedMs, mark })
+        buffers.push(head, payload)
+        places.push({ key, offset, at })
+        at += head.length + payload.length
+      }
     }
     if (!(await this.#write(buffers, index.bytes, batch))) return
-    for (const [i, { key }] of batch.entries()) noteFrame(index, key, places[i]!.offset, places[i]!.at)
+    for (const place of places) noteFrame(index, place.key, place.offset, place.at)
     index.bytes = at
     for (const [key, offset] of next) this.#next.set(key, offset)
-    for (const [i, waiting] of batch.entries()) {
-      this.#stats.appendedRecords++
-      this.#stats.appendedItems += waiting.record.items
-      this.#stats.appendedBytes += waiting.record.payload.length
-      waiting.resolve({ offset: places[i]!.offset, appendedMs })
+    let placed = 0
+    for (const { records, bytes, resolve } of batch) {
+      this.#stats.appendedRecords += records.length
+      this.#stats.appendedItems += records.reduce((sum, { items }) => sum + items, 0)
+      this.#stats.appendedBytes += bytes
+      resolve(records.map(() => ({ offset: places[placed++]!.offset, appendedMs })))
     }
     for (const wake of this.#followers) wake()
   }

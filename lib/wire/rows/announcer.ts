@@ -3,6 +3,8 @@ import { encodeLayoutBody } from './layout.ts'
 import type { Layout, RowBatch } from './types.ts'
 
 /** A little below the five minutes that readers may rely on. */
+/** What readers may count on: no row uses a layout that was sent longer before it. */
+export const LAYOUT_REPEAT_MS = 5 * 60_000
 const REPEAT_MS = 4 * 60_000
 /** Encoded layouts kept for the next time. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024

@@ -9,7 +9,7 @@
  * little-endian, and so must the machine be. Bytes of any content end in a value or in an error of kind `bad_data`. The format is drawn in
  * docs/formats/rows.md.
  */
-export { LayoutAnnouncer, type AnnouncerOptions } from './announcer.ts'
+export { LAYOUT_REPEAT_MS, LayoutAnnouncer, type AnnouncerOptions } from './announcer.ts'
 export { countItems, decodeRows, walkRows, type RowView, type RowsVisitor } from './decode.ts'
 export { RECORD_BYTES_MAX, cutLayout, encodeRecords, encodeRows, type EncodedRows, type SplitOptions } from './encode.ts'
 export { groupOf, layoutOf, layoutOfTable, type LayoutTable } from './layout.ts'

@@ -5,6 +5,7 @@ import { compileMatcher } from '../../../lib/regexp/index.ts'
 import { FakeClock } from '../../../lib/runtime/clock.ts'
 import { createLogEngine } from '../../logql/index.ts'
 import { MemorySource, queryableOf, type MemoryEntry } from '../../logql/logqltest/memory-source.ts'
+import { QueryNotes } from '../../shard/index.ts'
 import type { LogsReader, StreamsRequest } from '../../shard/logs/index.ts'
 import { QueryGate } from '../gate.ts'
 import { lokiApi } from './index.ts'
@@ -82,6 +83,7 @@ function readerOf(entries: readonly MemoryEntry[], sources: readonly MemorySourc
       labels.flatMap((text, i): [string, string][] => (i % 2 === 0 ? [[text, labels[i + 1]!]] : [])),
     )
   return {
+    notes: new QueryNotes(),
     queryable: queryableOf(sources),
     labelNames: async (request) => [...new Set(pairs(request).map(([name]) => name))].sort(),
     labelValues: async (wanted, request) =>

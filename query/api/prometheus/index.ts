@@ -9,6 +9,7 @@ import type { TenantLimits } from '../../../lib/config/index.ts'
 import type { Clock } from '../../../lib/runtime/clock.ts'
 import type { Engine } from '../../promql/index.ts'
 import type { MetricsReader } from '../../shard/metrics/index.ts'
+import type { NodeClient } from '../../cluster/index.ts'
 import type { QueryGate } from '../gate.ts'
 import type { RulesView } from '../../rules-program.ts'
 import { useErrorEnvelope } from './envelope.ts'
@@ -46,6 +47,8 @@ export interface PrometheusApiDeps {
   readonly replay: () => { readonly totalRecords: number; readonly doneRecords: number }
   /** Absent where no rules run. */
   readonly rules?: RulesView
+  /** Who evaluates them, where it is another node that answers. */
+  readonly rulesNode?: () => NodeClient | undefined
   readonly onError: (error: unknown, where: string) => void
 }
 

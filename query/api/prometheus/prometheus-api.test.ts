@@ -4,6 +4,7 @@ import { parseConfig } from '../../../lib/config/index.ts'
 import { labelsOf, matchesAll, type SeriesSamples } from '../../../lib/model/index.ts'
 import { FakeClock } from '../../../lib/runtime/clock.ts'
 import { createEngine } from '../../promql/index.ts'
+import { QueryNotes } from '../../shard/index.ts'
 import type { MetricsReader } from '../../shard/metrics/index.ts'
 import { QueryGate } from '../gate.ts'
 import { prometheusApi } from './index.ts'
@@ -18,6 +19,7 @@ const series: SeriesSamples[] = [1, 2].map((i) => ({
 
 /** Two series of three samples, whoever asks. */
 const reader: MetricsReader = {
+  notes: new QueryNotes(),
   queryable: { select: async ({ matchers }) => ({ series: series.filter((one) => matchesAll(matchers, one.labels)), warnings: [] }) },
   labelNames: async ({ limit }) => (limit === 0 ? ['__name__', 'i'] : ['__name__', 'i'].slice(0, limit)),
   labelValues: async (name) => (name === 'http.status' ? ['200'] : ['1', '2']),

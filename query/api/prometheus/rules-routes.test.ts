@@ -50,7 +50,7 @@ beforeEach(async () => {
     request.tenant = (request.headers['x-scope-orgid'] as string | undefined) ?? 'default'
   })
   useErrorEnvelope(app, () => {})
-  const view = { tenant: 'default', groups: () => rules.groups, alertmanagers: () => ['http://am/api/v2/alerts'] }
+  const view = { tenant: 'default', isHere: () => true, groups: () => rules.groups, alertmanagers: () => ['http://am/api/v2/alerts'] }
   rulesRoutes(app, { rules: view } as unknown as PrometheusApiDeps)
 })
 

@@ -13,7 +13,21 @@ import type { PrometheusApiDeps } from './index.ts'
 import { formatValue } from './json.ts'
 import { limitParam, selectorsParam } from './params.ts'
 
+const FORWARD_TIMEOUT_MS = 10_000
+
+const RULES_PATHS = new Set(['/api/v1/rules', '/api/v1/alerts', '/api/v1/alertmanagers'])
+
 export function rulesRoutes(app: FastifyInstance, deps: PrometheusApiDeps): void {
+  /** Rules are evaluated at one node: the others hand its answers on. */
+  app.addHook('preHandler', async (request, reply) => {
+    const { rules, rulesNode } = deps
+    if (!RULES_PATHS.has(request.routeOptions.url?.replace(/^\/prometheus/, '') ?? '') || rules?.isHere() !== false) return
+    const node = rulesNode?.()
+    if (node === undefined) throw new SightlineError('unavailable', 'no node evaluates the rules at the moment', { retryAfterMs: 1000 })
+    const { status, body } = await node.forward(request.url, request.tenant, FORWARD_TIMEOUT_MS)
+    return reply.code(status).type('application/json').send(body)
+  })
+
   app.get('/api/v1/rules', async (request, reply) => {
     const params = paramsOf(request)
     const isWanted = ruleFilter(params)

@@ -2,7 +2,7 @@
 import type { Labels } from '../../../lib/model/index.ts'
 import type { LogStats, StreamVolume } from '../../logs/index.ts'
 import type { LogsQueryable } from '../../logql/index.ts'
-import type { FragmentRunner } from '../fragment.ts'
+import { QueryNotes, type FragmentRunner } from '../fragment.ts'
 import {
   labelNamesFragment,
   labelValuesFragment,
@@ -15,6 +15,8 @@ import {
 } from './fragments.ts'
 
 export interface LogsReader {
+  /** What is missing in the answers so far. */
+  readonly notes: QueryNotes
   readonly queryable: LogsQueryable
   labelNames(request: StreamsRequest, signal: AbortSignal): Promise<string[]>
   labelValues(name: string, request: StreamsRequest, signal: AbortSignal): Promise<string[]>
@@ -25,15 +27,17 @@ export interface LogsReader {
 }
 
 export function createLogsReader(runner: FragmentRunner, tenant: string): LogsReader {
+  const notes = new QueryNotes()
   return {
+    notes,
     queryable: {
-      lines: (request, signal) => runner.query(linesFragment, tenant, request, signal),
-      samples: (request, signal) => runner.query(samplesFragment, tenant, request, signal),
+      lines: (request, signal) => runner.query(linesFragment, tenant, request, signal, notes),
+      samples: (request, signal) => runner.query(samplesFragment, tenant, request, signal, notes),
     },
-    labelNames: (request, signal) => runner.query(labelNamesFragment, tenant, request, signal),
-    labelValues: (name, request, signal) => runner.query(labelValuesFragment, tenant, { ...request, name }, signal),
-    series: (request, signal) => runner.query(seriesFragment, tenant, request, signal),
-    stats: (request, signal) => runner.query(statsFragment, tenant, request, signal),
-    volume: (request, signal) => runner.query(volumeFragment, tenant, request, signal),
+    labelNames: (request, signal) => runner.query(labelNamesFragment, tenant, request, signal, notes),
+    labelValues: (name, request, signal) => runner.query(labelValuesFragment, tenant, { ...request, name }, signal, notes),
+    series: (request, signal) => runner.query(seriesFragment, tenant, request, signal, notes),
+    stats: (request, signal) => runner.query(statsFragment, tenant, request, signal, notes),
+    volume: (request, signal) => runner.query(volumeFragment, tenant, request, signal, notes),
   }
 }

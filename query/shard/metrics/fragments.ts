@@ -9,7 +9,7 @@ import type { Cardinality, FamilyMetadata, MetricsStore, NamedCount, SeriesExemp
 import { evaluateRangeFunction, mergePartials, partialAggregate, rangeFunctionDropsName } from '../../promql/functions/index.ts'
 import type { RangeRequest, RangeResult, StepSeries } from '../../promql/index.ts'
 import type { Task } from '../../store/index.ts'
-import type { FragmentKind } from '../fragment.ts'
+import type { FragmentKind, TimeWindow } from '../fragment.ts'
 import { decodeLabels, encodeLabels, encodeSeries, seriesTableBuffers, type LabelTable, type SeriesTable } from './series-table.ts'
 
 /** Matchers as they travel, the time range in Unix milliseconds (both inclusive). */
@@ -39,6 +39,7 @@ export const selectFragment: Kind<Scope & { samplesMax: number }, SeriesTable[]>
     }
     return tables
   },
+  earliestMs: ({ startMs }) => startMs,
   transfer: (tables) => tables.flatMap(seriesTableBuffers),
 }
 
@@ -64,9 +65,8 @@ export const rangeFragment: Kind<RangeFragmentRequest, RangeAnswer> = {
   signal: 'metrics',
   *execute(store, tenant, request): Task<RangeAnswer> {
     const matchers = compile(request.matchers)
-    const windowMs = request.func === '' ? request.lookbackMs : request.rangeMs
-    const startMs = request.startMs - request.offsetMs - windowMs + 1
-    const series = yield* store.select(tenant, matchers, startMs, request.endMs - request.offsetMs, { samplesMax: request.samplesMax })
+    const { startMs, endMs } = windowOf(request)
+    const series = yield* store.select(tenant, matchers, startMs, endMs, { samplesMax: request.samplesMax })
     yield
     const evaluation = evaluateRangeFunction(request.func, series, { ...request, matchers })
     if (evaluation === undefined) return encodeSteps(undefined, [], 0)
@@ -85,8 +85,15 @@ export const rangeFragment: Kind<RangeFragmentRequest, RangeAnswer> = {
     const series = aggregate === undefined ? parts.flat() : mergePartials(parts, aggregate)
     return encodeSteps(series, [...remarks.values()], Math.max(...answers.map((answer) => answer.steps)))
   },
+  whole: { window: windowOf, unsupported: () => encodeSteps(undefined, [], 0) },
+  earliestMs: (request) => windowOf(request).startMs,
   transfer: ({ labels, values, present }) =>
     [...new Set([labels.labels.buffer, labels.labelStart.buffer, values.buffer, present.buffer])] as ArrayBuffer[],
+}
+
+/** The time of the samples that it reads. */
+function windowOf({ func, lookbackMs, rangeMs, startMs, endMs, offsetMs }: RangeFragmentRequest): TimeWindow {
+  return { startMs: startMs - offsetMs - (func === '' ? lookbackMs : rangeMs) + 1, endMs: endMs - offsetMs }
 }
 
 function encodeSteps(series: readonly StepSeries[] | undefined, remarks: RangeAnswer['remarks'], steps: number): RangeAnswer {

@@ -1,6 +1,6 @@
 /** A tenant's traces as the front reads them. */
 import type { Operation } from '../../traces/index.ts'
-import type { FragmentRunner } from '../fragment.ts'
+import { QueryNotes, type FragmentRunner } from '../fragment.ts'
 import {
   dependenciesFragment,
   findFragment,
@@ -17,6 +17,8 @@ import {
 import type { SearchAnswer, SearchRequest } from './search.ts'
 
 export interface TracesReader {
+  /** What is missing in the answers so far. */
+  readonly notes: QueryNotes
   /** `repeated ResourceSpans` in field 1, undefined where the trace is not known. @param traceId 16 bytes */
   traceById(traceId: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined>
   search(request: SearchRequest, signal: AbortSignal): Promise<SearchAnswer>
@@ -36,16 +38,18 @@ export interface TagRange {
 }
 
 export function createTracesReader(runner: FragmentRunner, tenant: string): TracesReader {
+  const notes = new QueryNotes()
   return {
+    notes,
     async traceById(traceId, signal) {
-      const bytes = await runner.query(traceByIdFragment, tenant, { traceId }, signal)
+      const bytes = await runner.query(traceByIdFragment, tenant, { traceId }, signal, notes)
       return bytes.length === 0 ? undefined : bytes
     },
-    search: (request, signal) => runner.query(searchFragment, tenant, request, signal),
-    find: async (request, signal) => (await runner.query(findFragment, tenant, request, signal)).map(({ bytes }) => bytes),
-    operations: (signal) => runner.query(operationsFragment, tenant, {}, signal),
-    tags: (startMs, endMs, query, signal) => runner.query(tagsFragment, tenant, { startMs, endMs, query }, signal),
-    tagValues: (scope, name, range, signal) => runner.query(tagValuesFragment, tenant, { scope, name, ...range }, signal),
-    dependencies: (startMs, endMs, signal) => runner.query(dependenciesFragment, tenant, { startMs, endMs }, signal),
+    search: (request, signal) => runner.query(searchFragment, tenant, request, signal, notes),
+    find: async (request, signal) => (await runner.query(findFragment, tenant, request, signal, notes)).map(({ bytes }) => bytes),
+    operations: (signal) => runner.query(operationsFragment, tenant, {}, signal, notes),
+    tags: (startMs, endMs, query, signal) => runner.query(tagsFragment, tenant, { startMs, endMs, query }, signal, notes),
+    tagValues: (scope, name, range, signal) => runner.query(tagValuesFragment, tenant, { scope, name, ...range }, signal, notes),
+    dependencies: (startMs, endMs, signal) => runner.query(dependenciesFragment, tenant, { startMs, endMs }, signal, notes),
   }
 }

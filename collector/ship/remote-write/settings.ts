@@ -1,7 +1,7 @@
 /** What a `remote_write` entry says, checked: names, the queue's numbers, and what isn't built is refused by name. */
 import { createHash } from 'node:crypto'
-import { durationMs, type RemoteWriteConfig } from '../../lib/config/index.ts'
-import { SightlineError } from '../../lib/runtime/errors.ts'
+import { durationMs, type RemoteWriteConfig } from '../../../lib/config/index.ts'
+import { SightlineError } from '../../../lib/runtime/errors.ts'
 
 export interface ShipSettings {
   /** In metrics and file names. */

@@ -2,10 +2,9 @@
  * A shipper's progress through the metrics partitions: what it took from the journal, what was sent of it, and from where a later start must
  * decode to know the layouts.
  */
+import { LAYOUT_REPEAT_MS } from '../../../lib/wire/rows/index.ts'
 import type { ShipPlace } from './ship-state.ts'
 
-/** Writers repeat a layout at least this often. */
-export const LAYOUT_REPEAT_MS = 5 * 60_000
 /** Times of offsets are remembered this coarsely. */
 const NOTE_EVERY_MS = 30_000
 

@@ -3,9 +3,9 @@
  *
  * Holds views of the records' payloads, and one series object that the encoder is handed again and again: nothing is allocated a sample.
  */
-import { CELL_ABSENT, CELL_HISTOGRAM, CELL_STALE, EMPTY_LABELS, type FloatHistogram, type Labels } from '../../lib/model/index.ts'
-import { encodeWriteV1, type WriteSeries } from '../../lib/wire/remote-write/index.ts'
-import type { FamilyMetadata, RowView } from '../../lib/wire/rows/index.ts'
+import { CELL_ABSENT, CELL_HISTOGRAM, CELL_STALE, EMPTY_LABELS, type FloatHistogram, type Labels } from '../../../lib/model/index.ts'
+import { encodeWriteV1, type WriteSeries } from '../../../lib/wire/remote-write/index.ts'
+import type { FamilyMetadata, RowView } from '../../../lib/wire/rows/index.ts'
 
 /** Labels of a layout's series after relabeling; undefined where a rule dropped the series. */
 export type ShippedSeries = readonly (Labels | undefined)[]

@@ -5,9 +5,10 @@
  * their layouts within five minutes, so it lies as far back.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { SightlineError } from '../../lib/runtime/errors.ts'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeDurably } from '../../../lib/runtime/durable-file.ts'
+import { SightlineError } from '../../../lib/runtime/errors.ts'
 
 export interface ShipPlace {
   readonly sent: readonly number[]
@@ -53,15 +54,7 @@ export function readPlace(path: string, epoch: string, partitions: number): Ship
 /** Durable when it resolves. */
 export async function writePlace(path: string, epoch: string, { sent, layouts }: ShipPlace): Promise<void> {
   const file: ShipFile = { format: 'sightline-ship', version: 1, journal: epoch, sent, layouts }
-  await mkdir(dirname(path), { recursive: true })
-  const next = await open(`${path}.next`, 'w')
-  try {
-    await next.writeFile(JSON.stringify(file))
-    await next.sync()
-  } finally {
-    await next.close()
-  }
-  await rename(`${path}.next`, path)
+  await writeDurably(path, JSON.stringify(file))
 }
 
 export async function forgetPlace(path: string): Promise<void> {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import fc from 'fast-check'
-import { CELL_ABSENT, CELL_FLOAT, CELL_STALE, labelsOf, type Labels } from '../../lib/model/index.ts'
-import { decodeWriteV1, SeriesBook } from '../../lib/wire/remote-write/index.ts'
-import type { RowView } from '../../lib/wire/rows/index.ts'
+import { CELL_ABSENT, CELL_FLOAT, CELL_STALE, labelsOf, type Labels } from '../../../lib/model/index.ts'
+import { decodeWriteV1, SeriesBook } from '../../../lib/wire/remote-write/index.ts'
+import type { RowView } from '../../../lib/wire/rows/index.ts'
 import { WriteBatch, type WritePortion } from './write-batch.ts'
 
 const SERIES: readonly (Labels | undefined)[] = ['a', 'b', 'c', 'd'].map((job) =>

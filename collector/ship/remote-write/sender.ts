@@ -1,8 +1,8 @@
 /** One request to a remote write receiver, tried until it is taken or refused for good. */
-import type { HttpAnswer, HttpClient } from '../../lib/http/index.ts'
-import type { Clock } from '../../lib/runtime/clock.ts'
-import { kindOf, messageOf, SightlineError } from '../../lib/runtime/errors.ts'
-import { snappyEncode } from '../../lib/wire/snappy/index.ts'
+import { retryAfterOf, type HttpClient } from '../../../lib/http/index.ts'
+import type { Clock } from '../../../lib/runtime/clock.ts'
+import { kindOf, messageOf, SightlineError } from '../../../lib/runtime/errors.ts'
+import { snappyEncode } from '../../../lib/wire/snappy/index.ts'
 
 export interface SenderOptions {
   readonly client: HttpClient
@@ -24,8 +24,6 @@ export interface SendResult {
 
 const ANSWER_BYTES_MAX = 64 * 1024
 const CAUSE_LENGTH_MAX = 256
-/** A receiver may ask for patience, not for ever. */
-const RETRY_AFTER_MAX_MS = 5 * 60_000
 
 /**
  * Sends one WriteRequest (not compressed yet).
@@ -51,7 +49,7 @@ export async function sendWrite(options: SenderOptions, body: Uint8Array, signal
       if (answer.status >= 200 && answer.status < 300) return { isTaken: true, cause: '' }
       const cause = `${answer.status} ${answer.body.toString('utf8').trim().slice(0, CAUSE_LENGTH_MAX)}`
       if (answer.status < 500 && answer.status !== 429) return { isTaken: false, cause }
-      waitMs = Math.max(waitMs, retryAfterMs(answer, clock.now()))
+      waitMs = Math.max(waitMs, retryAfterOf(answer, clock.now()))
       options.onRetry(cause)
     } catch (error) {
       if (signal.aborted) throw new SightlineError('canceled', `cannot send to ${url}: stopped`, { cause: error })
@@ -62,12 +60,4 @@ export async function sendWrite(options: SenderOptions, body: Uint8Array, signal
     if (signal.aborted) throw new SightlineError('canceled', `cannot send to ${url}: stopped`)
     backoffMs = Math.min(backoffMs * 2, backoffMaxMs)
   }
-}
-
-/** Seconds or an HTTP date; 0 without. */
-function retryAfterMs({ headers }: HttpAnswer, nowMs: number): number {
-  const text = headers['retry-after']
-  if (text === undefined) return 0
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
-  return Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS)
 }

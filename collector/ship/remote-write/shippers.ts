@@ -1,11 +1,11 @@
 /** The shippers of a configuration: made, changed and ended with it. */
-import { createHttpClient } from '../../lib/http/index.ts'
-import type { Config } from '../../lib/config/index.ts'
-import { partitionKey, type Cursor } from '../../lib/journal/index.ts'
-import { createRelabeler } from '../../lib/relabel/index.ts'
-import type { Clock } from '../../lib/runtime/clock.ts'
-import type { Log } from '../../lib/telemetry/index.ts'
-import { RemoteWriteShipper, type ShipJournal } from './remote-write.ts'
+import { createHttpClient } from '../../../lib/http/index.ts'
+import type { Config } from '../../../lib/config/index.ts'
+import { partitionKey, type Cursor } from '../../../lib/journal/index.ts'
+import { createRelabeler } from '../../../lib/relabel/index.ts'
+import type { Clock } from '../../../lib/runtime/clock.ts'
+import type { Log } from '../../../lib/telemetry/index.ts'
+import { RemoteWriteShipper, type ShipJournal } from './shipper.ts'
 import { settingsOf } from './settings.ts'
 import { forgetPlace, namesIn, readPlace, shipPath, type ShipPlace } from './ship-state.ts'
 

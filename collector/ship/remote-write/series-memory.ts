@@ -1,7 +1,7 @@
 /** The layouts a shipper knows, each with its series' labels after relabeling; the one unused for longest is forgotten at the limit. */
-import type { Labels } from '../../lib/model/index.ts'
-import type { Relabeler } from '../../lib/relabel/index.ts'
-import { layoutOfTable, type LayoutTable } from '../../lib/wire/rows/index.ts'
+import type { Labels } from '../../../lib/model/index.ts'
+import type { Relabeler } from '../../../lib/relabel/index.ts'
+import { layoutOfTable, type LayoutTable } from '../../../lib/wire/rows/index.ts'
 import type { ShippedSeries } from './write-batch.ts'
 
 export class SeriesMemory {
