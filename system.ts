@@ -22,7 +22,9 @@ import { BUILD } from './lib/runtime/build.ts'
 import { systemClock } from './lib/runtime/clock.ts'
 import { messageOf } from './lib/runtime/errors.ts'
 import { collectProcessMetrics, createLog, gauge, registry, startTelemetry, type Telemetry } from './lib/telemetry/index.ts'
+import { ledgerOf, type Ledger } from './ledger.ts'
 import { adminApi } from './query/api/admin/index.ts'
+import { ledgerApi } from './query/api/ledger/index.ts'
 import { pageApi } from './query/api/page/index.ts'
 import { createPageView } from './query/page-view.ts'
 import { buildQuery, type QueryProgram } from './query/program.ts'
@@ -123,6 +125,8 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
   const isWaiting = (): string => describe(waiting, query)
   const page =
     query === undefined ? undefined : pageOf(query, journal, collector, build, isWaiting, () => addressesOf(role, http.url, listeners))
+  const ledger = (): Promise<Ledger> =>
+    ledgerOf({ node, role, counts: appender.counts, journal, destinations: () => collector.destinations(), query })
   let telemetry: Telemetry | undefined
   const metricsText = async (): Promise<string> => `${await registry.metrics()}${(await telemetry?.metricsText()) ?? ''}`
   const onError = (error: unknown, where: string): void => log.error({ where, error: messageOf(error) }, 'a request failed')
@@ -134,6 +138,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     plugins: [
       ...(query?.plugins ?? []),
       ...collector.plugins,
+      { prefix: '/', plugin: ledgerApi(ledger) },
       { prefix: '/', plugin: adminApi({ waiting: isWaiting, reload, metrics: metricsText }) },
       ...(page === undefined ? [] : [{ prefix: '/', plugin: pageApi(page.view) }]),
     ],

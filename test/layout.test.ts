@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const TOP = ['collector', 'query', 'rules', 'lib', 'cli', 'test', 'examples', 'bench', 'ui'] as const
-const PROGRAM_FILES = ['main.ts', 'system.ts']
+const PROGRAM_FILES = ['main.ts', 'system.ts', 'ledger.ts']
 
 /** What each top folder may import, itself aside. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {

@@ -12,6 +12,7 @@ export { QueryNotes, type AnyFragmentKind, type DataSignal, type FragmentKind, t
 export { fragmentKind } from './hosts.ts'
 export type { Holding } from './local-shard.ts'
 export { LocalShard, type Cutoffs, type OpenedPartition, type PartitionStatus, type ShardOptions, type SignalHost } from './local-shard.ts'
+export type { PartitionLedger } from './manifest.ts'
 export type { CommitMark, OwnedFrom } from './partition.ts'
 export type { ProducerCounts } from './producer-ledger.ts'
 export { runToEnd, Scheduler } from './scheduler.ts'

@@ -41,6 +41,11 @@ export class SightlineProcess {
     return new SightlineProcess(folder, { http: http!, grpc: grpc!, otlpHttp: otlpHttp! }, options)
   }
 
+  /** For the next start. */
+  configure(yaml: string): void {
+    writeFileSync(this.configPath, yaml)
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.ports.http}`
   }

@@ -7,10 +7,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startShop, SERVICES, type Shop } from '../../examples/shop/shop.ts'
-import { formatLabels, labelsOf } from '../../lib/model/index.ts'
-import { parseFloatBytes, parseSeries } from '../../lib/wire/prometheus-text/index.ts'
 import { eventually } from '../harness/eventually.ts'
 import { startLogWriter, type LogWriter } from '../harness/log-writer.ts'
+import { pause, randoms } from '../harness/seeded.ts'
+import { laterBody, ledgerOf, linesOf, lokiVector, samplesAt, samplesIn, storedScrapes } from '../harness/found.ts'
 import { startNodeExporter, type NodeExporter } from '../harness/node-exporter.ts'
 import { startReceivers, type Receivers } from '../harness/receivers.ts'
 import { SightlineProcess } from '../harness/sightline.ts'
@@ -83,17 +83,6 @@ alertmanager:
 `
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-/** The same numbers from the same seed. */
-function* randoms(seed: number): Generator<number> {
-  let state = seed
-  for (;;) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    yield state / 2 ** 32
-  }
-}
-
 async function onFailure<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -142,10 +131,10 @@ describe('first light', () => {
       onFailure(async () => {
         if (nodeExporter === undefined) return skip('prometheus-node-exporter is not installed')
         const bodies = new Map(nodeExporter.bodies)
-        const stored = await storedScrapes()
+        const stored = await storedScrapes(sightline)
         expect(stored.numberAt.size).toBeGreaterThan(20)
         for (const [time, number] of stored.numberAt)
-          expect(samplesAt(stored.series, time)).toEqual(samplesIn(bodies.get(number) ?? (await laterBody(number))))
+          expect(samplesAt(stored.series, time)).toEqual(samplesIn(bodies.get(number) ?? (await laterBody(nodeExporter!, number))))
         // A scrape is lost only where a kill came between its answer and its row: once a life at most.
         const found = new Set(stored.numberAt.values())
         const missing = [...bodies.keys()].filter((number) => !found.has(number))
@@ -159,7 +148,7 @@ describe('first light', () => {
       logs.stop()
       const written = [...logs.lines]
       const found = await eventually(async () => {
-        const lines = await linesOf('{namespace="load", pod="writer-1", container="app", cluster="test", region="here"}')
+        const lines = await linesOf(sightline, '{namespace="load", pod="writer-1", container="app", cluster="test", region="here"}')
         expect(lines.length).toBeGreaterThanOrEqual(written.length)
         return lines
       }, 20_000)
@@ -176,7 +165,7 @@ describe('first light', () => {
           const inFile = readFileSync(path, 'utf8')
             .split('\n')
             .filter((line) => / F /.test(line)).length
-          const [count] = await lokiVector(`sum(count_over_time({namespace="shop", pod="${pod}"}[1h]))`)
+          const [count] = await lokiVector(sightline, `sum(count_over_time({namespace="shop", pod="${pod}"}[1h]))`)
           expect(Number(count?.value[1] ?? 0)).toBe(inFile)
         }, 20_000)
       }
@@ -189,6 +178,7 @@ describe('first light', () => {
         return whole!
       })
       const [linked] = await lokiVector(
+        sightline,
         `sum(count_over_time({namespace="shop"} | json | trace_id="${trace.traceID.padStart(32, '0')}" [1h]))`,
       )
       expect(Number(linked?.value[1] ?? 0)).toBeGreaterThan(0)
@@ -214,8 +204,8 @@ describe('first light', () => {
 
   test('the ledger balances: what was stored is what is found, nothing was dropped, no producer has a gap', { timeout: 60_000 }, () =>
     onFailure(async () => {
-      const ledger = await ledgerOf()
-      const [lines] = await lokiVector('sum(count_over_time({cluster="test"}[1h]))')
+      const ledger = await ledgerOf(sightline)
+      const [lines] = await lokiVector(sightline, 'sum(count_over_time({cluster="test"}[1h]))')
       expect(ledger.get('logs stored')).toBe(Number(lines!.value[1]))
       expect([...ledger].filter(([key, value]) => key.startsWith('logs ') && key !== 'logs stored' && value > 0)).toEqual([])
       // A retried export and a scrape that was written twice are the only things that may be there to drop.
@@ -227,12 +217,12 @@ describe('first light', () => {
 
   test('SIGTERM drains and ends with 0; the next start replays nothing', { timeout: 60_000 }, () =>
     onFailure(async () => {
-      const before = await lokiVector('sum(count_over_time({namespace="load"}[1h]))')
+      const before = await lokiVector(sightline, 'sum(count_over_time({namespace="load"}[1h]))')
       expect(await sightline.end('SIGTERM')).toBe(0)
       await sightline.start()
       const walreplay = await sightline.get<{ data: { max: number } }>('/api/v1/status/walreplay')
       expect(walreplay.data.max).toBe(0)
-      expect((await lokiVector('sum(count_over_time({namespace="load"}[1h]))'))[0]!.value[1]).toBe(before[0]!.value[1])
+      expect((await lokiVector(sightline, 'sum(count_over_time({namespace="load"}[1h]))'))[0]!.value[1]).toBe(before[0]!.value[1])
     }),
   )
 })
@@ -240,96 +230,4 @@ describe('first light', () => {
 interface FoundTrace {
   readonly traceID: string
   readonly serviceStats: Record<string, unknown>
-}
-
-interface StoredScrapes {
-  /** Seconds -> number of the body. */
-  readonly numberAt: ReadonlyMap<number, number>
-  readonly series: readonly { readonly metric: Record<string, string>; readonly values: [number, string][] }[]
-}
-
-/** `signal result` -> items, and `signal gaps`, as /metrics tells them. */
-async function ledgerOf(): Promise<Map<string, number>> {
-  const text = await (await fetch(`${sightline.url}/metrics`)).text()
-  const out = new Map<string, number>()
-  for (const [, signal, result, value] of text.matchAll(/^sightline_store_items_total\{signal="(\w+)",result="(\w+)"\} (\d+)$/gm))
-    out.set(`${signal} ${result}`, Number(value))
-  for (const [, signal, value] of text.matchAll(/^sightline_producer_gaps_total\{signal="(\w+)"\} (\d+)$/gm))
-    out.set(`${signal} gaps`, Number(value))
-  return out
-}
-
-async function storedScrapes(): Promise<StoredScrapes> {
-  const numbers = await sightline.query<StoredScrapes['series']>('proxy_body{job="node"}[1h]')
-  const series = await sightline.query<StoredScrapes['series']>('{job="node"}[1h]')
-  return { numberAt: new Map(numbers.flatMap((one) => one.values.map(([time, value]) => [time, Number(value)] as const))), series }
-}
-
-/** A body that was served after the list was taken. */
-async function laterBody(number: number): Promise<string> {
-  return eventually(() => {
-    const body = nodeExporter!.bodies.get(number)
-    expect(body).toBeDefined()
-    return body!
-  })
-}
-
-/** `series value` of everything exposed in a body. */
-function samplesIn(body: string): string[] {
-  const out: string[] = []
-  for (const line of body.split('\n')) {
-    if (line === '' || line.startsWith('#')) continue
-    const at = line.lastIndexOf(' ')
-    const value = Buffer.from(line.slice(at + 1))
-    out.push(`${formatLabels(parseSeries(line.slice(0, at)))} ${parseFloatBytes(value, 0, value.length)}`)
-  }
-  return out.sort()
-}
-
-const ADDED = new Set(['job', 'instance', 'cluster', 'region'])
-const REPORTED = /^(up|scrape_.*)$/
-
-/** `series value` of everything stored at an instant, without what scraping added. */
-function samplesAt(series: StoredScrapes['series'], time: number): string[] {
-  const out: string[] = []
-  for (const { metric, values } of series) {
-    if (REPORTED.test(metric['__name__']!)) continue
-    const cell = values.find(([at]) => at === time)
-    if (cell === undefined) continue
-    const labels = labelsOf(Object.entries(metric).filter(([name]) => !ADDED.has(name)))
-    out.push(`${formatLabels(labels)} ${Number(cell[1].replace('Inf', 'Infinity'))}`)
-  }
-  return out.sort()
-}
-
-/** Every line of a selector, oldest first. */
-async function linesOf(selector: string): Promise<string[]> {
-  const out: { ns: bigint; line: string }[] = []
-  let startNs = BigInt(Date.now() - 3_600_000) * 1_000_000n
-  for (;;) {
-    const params = new URLSearchParams({
-      query: selector,
-      start: String(startNs),
-      end: String(BigInt(Date.now() + 1000) * 1_000_000n),
-      limit: '5000',
-      direction: 'forward',
-    })
-    const page = await sightline.get<{ data: { result: { values: [string, string][] }[] } }>(
-      `/loki/api/v1/query_range?${params.toString()}`,
-    )
-    const lines = page.data.result.flatMap((stream) => stream.values.map(([ns, line]) => ({ ns: BigInt(ns), line })))
-    out.push(...lines)
-    if (lines.length < 5000) break
-    startNs = lines.reduce((max, { ns }) => (ns > max ? ns : max), 0n) + 1n
-  }
-  return out.sort((a, b) => (a.ns < b.ns ? -1 : a.ns > b.ns ? 1 : numberOf(a.line) - numberOf(b.line))).map(({ line }) => line)
-}
-
-const numberOf = (line: string): number => Number(/^line (\d+)/.exec(line)?.[1] ?? 0)
-
-async function lokiVector(query: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
-  const answer = await sightline.get<{ data: { result: { metric: Record<string, string>; value: [number, string] }[] } }>(
-    `/loki/api/v1/query?query=${encodeURIComponent(query)}`,
-  )
-  return answer.data.result
 }

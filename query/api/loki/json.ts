@@ -22,8 +22,8 @@ function writeValue(value: number): string {
   return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
 }
 
-/** The body of an answer, in pieces. */
-export function* writeAnswer(result: QueryResult, isCategorized: boolean): Generator<string> {
+/** The body of an answer, in pieces. @param warnings beside the data, as Loki has them */
+export function* writeAnswer(result: QueryResult, isCategorized: boolean, warnings: readonly string[] = []): Generator<string> {
   yield '{"status":"success","data":{"resultType":'
   switch (result.type) {
     case 'streams':
@@ -46,7 +46,8 @@ export function* writeAnswer(result: QueryResult, isCategorized: boolean): Gener
       yield* writeMatrix(result)
       yield ']'
   }
-  yield `,"stats":${JSON.stringify(statsOf(result.stats, result.type === 'streams' ? result.lines.count : 0))}}}`
+  yield `,"stats":${JSON.stringify(statsOf(result.stats, result.type === 'streams' ? result.lines.count : 0))}}`
+  yield warnings.length === 0 ? '}' : `,"warnings":${JSON.stringify(warnings)}}`
 }
 
 function* writeMatrix({ series, grid }: Extract<QueryResult, { type: 'vector' | 'matrix' }>): Generator<string> {

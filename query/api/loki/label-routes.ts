@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { paramsOf } from '../../../lib/http/index.ts'
 import { labelsKey, labelsToObject, type Labels } from '../../../lib/model/index.ts'
 import { SightlineError } from '../../../lib/runtime/errors.ts'
-import type { StreamsRequest } from '../../shard/logs/index.ts'
+import type { LogsReader, StreamsRequest } from '../../shard/logs/index.ts'
 import { both, gated, sendJson, type LokiApiDeps } from './deps.ts'
 import { limitParam, matchersOf, rangeParam, requiredQuery, stepParam } from './params.ts'
 import { volumesOf, type VolumeOptions } from './volume.ts'
@@ -17,16 +17,18 @@ export function labelRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
   for (const path of ['/labels', '/label']) {
     both(app, path, async (request, reply) => {
       const streams = streamsRequest(deps, paramsOf(request))
-      const data = await gated(deps, request, reply, (signal) => deps.readerOf(request.tenant).labelNames(streams, signal))
-      return sendJson(reply, { status: 'success', data })
+      const reader = deps.readerOf(request.tenant)
+      const data = await gated(deps, request, reply, (signal) => reader.labelNames(streams, signal))
+      return sendJson(reply, { status: 'success', data, ...warningsOf(reader) })
     })
   }
 
   both(app, '/label/:name/values', async (request, reply) => {
     const { name } = request.params as { name: string }
     const streams = streamsRequest(deps, paramsOf(request))
-    const data = await gated(deps, request, reply, (signal) => deps.readerOf(request.tenant).labelValues(name, streams, signal))
-    return sendJson(reply, { status: 'success', data })
+    const reader = deps.readerOf(request.tenant)
+    const data = await gated(deps, request, reply, (signal) => reader.labelValues(name, streams, signal))
+    return sendJson(reply, { status: 'success', data, ...warningsOf(reader) })
   })
 
   both(app, '/series', async (request, reply) => {
@@ -34,12 +36,16 @@ export function labelRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
     const selectors = [...params.getAll('match[]'), ...params.getAll('match')]
     const { startMs, endMs } = streamsRequest(deps, params)
     const requests = (selectors.length === 0 ? [''] : selectors).map((text) => ({ matchers: matchersOf(text), startMs, endMs }))
-    const found = await gated(deps, request, reply, (signal) =>
-      Promise.all(requests.map((one) => deps.readerOf(request.tenant).series(one, signal))),
-    )
+    const reader = deps.readerOf(request.tenant)
+    const found = await gated(deps, request, reply, (signal) => Promise.all(requests.map((one) => reader.series(one, signal))))
     const byKey = new Map<string, Labels>(found.flat().map((labels) => [labelsKey(labels), labels]))
-    return sendJson(reply, { status: 'success', data: [...byKey.values()].map(labelsToObject) })
+    return sendJson(reply, { status: 'success', data: [...byKey.values()].map(labelsToObject), ...warningsOf(reader) })
   })
+}
+
+function warningsOf({ notes }: LogsReader): { warnings?: string[] } {
+  const warnings = notes.warnings()
+  return warnings.length === 0 ? {} : { warnings }
 }
 
 function indexRoutes(app: FastifyInstance, deps: LokiApiDeps): void {

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { paramsOf } from '../../../lib/http/index.ts'
 import { SightlineError } from '../../../lib/runtime/errors.ts'
 import { parseExpr, printExpr, type QueryResult } from '../../logql/index.ts'
+import type { QueryNotes } from '../../shard/index.ts'
 import { both, gated, queryLimits, sendJson, type LokiApiDeps } from './deps.ts'
 import { writeAnswer } from './json.ts'
 import { directionParam, limitParam, parseTime, rangeParam, requiredQuery, stepParam } from './params.ts'
@@ -21,10 +22,9 @@ export function queryRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
     checkedLimit(deps, request.tenant, params)
     directionParam(params)
     const limits = queryLimits(deps.limitsOf(request.tenant))
-    const result = await gated(deps, request, reply, (signal) =>
-      deps.engine.instant(deps.readerOf(request.tenant).queryable, query, timeMs, limits, signal),
-    )
-    return sendResult(request, reply, result)
+    const reader = deps.readerOf(request.tenant)
+    const result = await gated(deps, request, reply, (signal) => deps.engine.instant(reader.queryable, query, timeMs, limits, signal))
+    return sendResult(request, reply, result, reader.notes)
   })
 
   both(app, '/query_range', async (request, reply) => {
@@ -37,10 +37,9 @@ export function queryRoutes(app: FastifyInstance, deps: LokiApiDeps): void {
     const limit = checkedLimit(deps, request.tenant, params)
     const call = { query, ...range, stepMs: stepParam(params, range), direction: directionParam(params), limit }
     const limits = queryLimits(deps.limitsOf(request.tenant))
-    const result = await gated(deps, request, reply, (signal) =>
-      deps.engine.range(deps.readerOf(request.tenant).queryable, call, limits, signal),
-    )
-    return sendResult(request, reply, result)
+    const reader = deps.readerOf(request.tenant)
+    const result = await gated(deps, request, reply, (signal) => deps.engine.range(reader.queryable, call, limits, signal))
+    return sendResult(request, reply, result, reader.notes)
   })
 
   both(app, '/format_query', async (request, reply) =>
@@ -75,10 +74,10 @@ function* chunked(pieces: Iterable<string>): Generator<string> {
   yield out
 }
 
-function sendResult(request: FastifyRequest, reply: FastifyReply, result: QueryResult): FastifyReply {
+function sendResult(request: FastifyRequest, reply: FastifyReply, result: QueryResult, notes: QueryNotes): FastifyReply {
   const flags = String(request.headers[FLAGS_HEADER] ?? '').split(',')
   const isCategorized = flags.some((flag) => flag.trim() === 'categorize-labels')
   return reply
     .type('application/json; charset=UTF-8')
-    .send(Readable.from(chunked(writeAnswer(result, isCategorized)), { objectMode: false }))
+    .send(Readable.from(chunked(writeAnswer(result, isCategorized, notes.warnings())), { objectMode: false }))
 }

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { abortOnClose, paramsOf } from '../../../lib/http/index.ts'
 import { SightlineError } from '../../../lib/runtime/errors.ts'
+import type { QueryNotes } from '../../shard/index.ts'
 import { sendData, streamData } from './envelope.ts'
 import type { PrometheusApiDeps } from './index.ts'
 import { writeLabels } from './json.ts'
@@ -15,7 +16,8 @@ export function seriesRoutes(app: FastifyInstance, deps: PrometheusApiDeps): voi
     const params = paramsOf(request)
     const limit = limitParam(params)
     const query = { selectors: selectorsParam(params), ...rangeParam(params), limit: oneMore(limit) }
-    return sendTexts(reply, await deps.readerOf(request.tenant).labelNames(query, abortOnClose(reply)), limit)
+    const reader = deps.readerOf(request.tenant)
+    return sendTexts(reply, await reader.labelNames(query, abortOnClose(reply)), limit, reader.notes)
   })
 
   app.get<{ Params: { name: string } }>('/api/v1/label/:name/values', async (request, reply) => {
@@ -23,7 +25,8 @@ export function seriesRoutes(app: FastifyInstance, deps: PrometheusApiDeps): voi
     const limit = limitParam(params)
     const name = unescapeName(request.params.name)
     const query = { selectors: selectorsParam(params), ...rangeParam(params), limit: oneMore(limit) }
-    return sendTexts(reply, await deps.readerOf(request.tenant).labelValues(name, query, abortOnClose(reply)), limit)
+    const reader = deps.readerOf(request.tenant)
+    return sendTexts(reply, await reader.labelValues(name, query, abortOnClose(reply)), limit, reader.notes)
   })
 
   both(app, '/api/v1/series', async (request, reply) => {
@@ -32,14 +35,15 @@ export function seriesRoutes(app: FastifyInstance, deps: PrometheusApiDeps): voi
     const selectors = selectorsParam(params)
     if (selectors.length === 0) throw new SightlineError('bad_data', 'no match[] parameter provided')
     const query = { selectors, ...rangeParam(params), limit: oneMore(limit) }
-    const series = await deps.readerOf(request.tenant).series(query, abortOnClose(reply))
+    const reader = deps.readerOf(request.tenant)
+    const series = await reader.series(query, abortOnClose(reply))
     const shown = limit > 0 ? series.slice(0, limit) : series
     const pieces = function* (): Generator<string> {
       yield '['
       for (const [i, labels] of shown.entries()) yield `${i === 0 ? '' : ','}${writeLabels(labels)}`
       yield ']'
     }
-    return streamData(reply, pieces(), shown.length < series.length ? { warnings: [TRUNCATED] } : {}, undefined)
+    return streamData(reply, pieces(), { warnings: warningsOf(reader.notes, shown.length < series.length) }, undefined)
   })
 
   app.get('/api/v1/metadata', async (request, reply) => {
@@ -74,7 +78,11 @@ function oneMore(limit: number): number {
   return limit === 0 ? 0 : limit + 1
 }
 
-function sendTexts(reply: FastifyReply, texts: readonly string[], limit: number): FastifyReply {
+function sendTexts(reply: FastifyReply, texts: readonly string[], limit: number, notes: QueryNotes): FastifyReply {
   const isCut = limit > 0 && texts.length > limit
-  return sendData(reply, isCut ? texts.slice(0, limit) : texts, isCut ? { warnings: [TRUNCATED] } : {})
+  return sendData(reply, isCut ? texts.slice(0, limit) : texts, { warnings: warningsOf(notes, isCut) })
+}
+
+function warningsOf(notes: QueryNotes, isCut: boolean): string[] {
+  return [...notes.warnings(), ...(isCut ? [TRUNCATED] : [])]
 }

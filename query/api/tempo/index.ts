@@ -52,11 +52,17 @@ export function tempoApi(deps: TempoApiDeps): FastifyPluginAsync {
     })
 
     app.get<{ Params: { id: string } }>('/api/v2/traces/:id', async (request, reply) => {
-      const bytes = await deps.readerOf(request.tenant).traceById(traceIdOf(request.params.id), abortOnClose(reply))
+      const reader = deps.readerOf(request.tenant)
+      const bytes = await reader.traceById(traceIdOf(request.params.id), abortOnClose(reply))
       if (bytes === undefined) return notFound(reply, request.params.id)
-      // TraceByIDResponse { 1 trace, 3 status: COMPLETE (0, not written) }
-      const writer = new ProtoWriter(bytes.length + 16)
+      // TraceByIDResponse { 1 trace, 3 status: COMPLETE (0, not written) or PARTIAL (1), 4 message }
+      const message = reader.notes.warnings().join('; ')
+      const writer = new ProtoWriter(bytes.length + 16 + message.length)
       writer.bytes(1, bytes)
+      if (message !== '') {
+        writer.uint(3, 1)
+        writer.bytes(4, Buffer.from(message))
+      }
       return reply.type('application/protobuf').send(Buffer.from(writer.take()))
     })
 
@@ -72,7 +78,7 @@ export function tempoApi(deps: TempoApiDeps): FastifyPluginAsync {
       const { query_timeout } = deps.limitsOf(request.tenant)
       const reader = deps.readerOf(request.tenant)
       const answer = await deps.gate.runWithin(request.tenant, signal, query_timeout, (either) => reader.search(search, either))
-      return reply.send(searchJson(answer))
+      return reply.send(searchJson(answer, reader.notes))
     })
 
     for (const path of ['/api/metrics/query_range', '/api/metrics/query']) {

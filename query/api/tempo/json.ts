@@ -1,13 +1,15 @@
 /** Search results as Tempo's JSON: proto3 JSON with 64-bit numbers as texts, and no key that Grafana's compiled protobuf doesn't know. */
 import { nanoText } from '../../../lib/wire/protobuf/index.ts'
+import type { QueryNotes } from '../../shard/index.ts'
 import type { FoundSpan, FoundSpanset, FoundTrace, SearchAnswer } from '../../shard/traces/index.ts'
 
 type Shown = string | number | boolean
 
-export function searchJson({ traces, inspectedTraces, inspectedSpans }: SearchAnswer): object {
+/** A node is a job: one that gave no answer is not completed. */
+export function searchJson({ traces, inspectedTraces, inspectedSpans }: SearchAnswer, { asked, missing }: QueryNotes): object {
   return {
     traces: traces.map(traceJson),
-    metrics: { inspectedTraces, inspectedSpans: String(inspectedSpans), completedJobs: 1, totalJobs: 1 },
+    metrics: { inspectedTraces, inspectedSpans: String(inspectedSpans), completedJobs: asked - missing.size, totalJobs: asked },
   }
 }
 

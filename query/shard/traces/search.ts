@@ -71,9 +71,37 @@ export function* searchTraces(store: TraceStore, tenant: string, request: Search
 
 export function mergeSearches(answers: readonly SearchAnswer[], { limit }: SearchRequest): SearchAnswer {
   return {
-    traces: newestFirst(answers.flatMap((answer) => answer.traces)).slice(0, limit),
+    traces: newestFirst(joinHalves(answers.flatMap((answer) => answer.traces))).slice(0, limit),
     inspectedTraces: answers.reduce((sum, answer) => sum + answer.inspectedTraces, 0),
     inspectedSpans: answers.reduce((sum, answer) => sum + answer.inspectedSpans, 0),
+  }
+}
+
+/** A trace whose partition moved while it was written has spans with two holders: each found what its own half tells. */
+function joinHalves(traces: readonly FoundTrace[]): FoundTrace[] {
+  const byId = new Map<string, FoundTrace>()
+  for (const trace of traces) {
+    const other = byId.get(trace.traceId)
+    byId.set(trace.traceId, other === undefined ? trace : joined(other, trace))
+  }
+  return [...byId.values()]
+}
+
+function joined(a: FoundTrace, b: FoundTrace): FoundTrace {
+  const [first, last] = a.startMs < b.startMs || (a.startMs === b.startMs && a.startSubNs <= b.startSubNs) ? [a, b] : [b, a]
+  const root = first.rootService === NO_ROOT ? last : first
+  const services = new Map(first.services.map((one) => [one.service, one]))
+  for (const { service, spans, errors } of last.services) {
+    const known = services.get(service)
+    services.set(service, { service, spans: spans + (known?.spans ?? 0), errors: errors + (known?.errors ?? 0) })
+  }
+  return {
+    ...first,
+    rootService: root.rootService,
+    rootName: root.rootName,
+    durationMs: Math.max(first.startMs + first.durationMs, last.startMs + last.durationMs) - first.startMs,
+    spansets: [...first.spansets, ...last.spansets],
+    services: [...services.values()],
   }
 }
 
