@@ -16,7 +16,7 @@ const LOG4J = `<Configuration status="WARN"><Appenders><Console name="c"><Patter
 const JAVA = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 export interface KafkaServerOptions {
-  /** Broker properties beside or instead of ours; gets a second free port, for a listener of another kind. */
+  /** Broker properties beside or instead of ours; gets a second free port for `extra.listener`, which is added to the listeners. */
   readonly properties?: (folder: string, secondPort: number) => Readonly<Record<string, string>>
   /** More arguments of the storage tool's `format`: SCRAM users. */
   readonly format?: readonly string[]
@@ -41,7 +41,8 @@ export class KafkaServer {
     const folder = mkdtempSync(join(tmpdir(), 'sightline-kafka-'))
     const ports = await freePorts(3)
     const properties = join(folder, 'server.properties')
-    const all = { ...basicProperties(folder, ports), ...options.properties?.(folder, ports[2]!) }
+    const { 'extra.listener': extra, ...more } = options.properties?.(folder, ports[2]!) ?? {}
+    const all = { ...basicProperties(folder, ports, extra), ...more }
     writeFileSync(
       properties,
       Object.entries(all)
@@ -89,13 +90,14 @@ export class KafkaServer {
   }
 }
 
-function basicProperties(folder: string, [port, controllerPort]: readonly number[]): Record<string, string> {
+function basicProperties(folder: string, [port, controllerPort]: readonly number[], extraListener?: string): Record<string, string> {
+  const advertised = [`PLAINTEXT://127.0.0.1:${port}`, ...(extraListener === undefined ? [] : [extraListener])]
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: [...advertised, `CONTROLLER://127.0.0.1:${controllerPort}`].join(','),
+    'advertised.listeners': advertised.join(','),
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
