@@ -33,6 +33,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['lib/telemetry', 'examples'],
   re2js: ['lib/regexp'],
   snappy: ['lib/wire'],
+  '@platformatic/kafka': ['lib/journal/kafka'],
   '@grpc/grpc-js': ['collector/receive'],
   '@opentelemetry/': ['lib/telemetry', 'examples'],
 }

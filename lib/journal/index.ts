@@ -8,11 +8,16 @@
  * The file journal (`file/`) keeps all partitions in one sequence of segment files, so that one sync commits for all of
  * them; its bytes are drawn in `frame.ts` and `file/segment.ts`. `sequence.ts` is the reader's half of "nothing doubled, every gap seen".
  *
+ * The Kafka journal (`kafka/`) keeps a topic for each signal; the brokers hold, replicate and delete. There a node may be one of a group that shares the partitions (`group.ts`).
+ *
  * Costs: an append is one copy of its headers, a CRC (1–2.5 GB/s) and its share of a sync; a read is one pass over the
  * segments that hold something wanted.
  */
 export { openFileJournal, type FileJournalOptions } from './file/file-journal.ts'
 export { realDisk, type AppendFile, type JournalDisk } from './file/disk.ts'
+export type { KafkaJournal, KafkaJournalOptions, KafkaJournalStats } from './kafka/kafka-journal.ts'
+export type { KafkaGroupOptions } from './kafka/kafka-group.ts'
+export { openKafkaGroup, openKafkaJournal } from './kafka/open.ts'
 export { MARK_STATE_BYTES_MAX, type GroupHandlers, type Mark, type PartitionGroup } from './group.ts'
 export type { Appended, Cursor, Journal, JournalStats, ReadFrom } from './journal.ts'
 export { decodeFrames, encodeFrames } from './frames.ts'
