@@ -16,12 +16,19 @@ import type { Listeners } from './collector/receive/index.ts'
 import { withSelf } from './collector/self.ts'
 import type { Config, LoadedConfig } from './lib/config/index.ts'
 import { createAuthenticator, loadWebConfig, startHttpServer, type HttpServer } from './lib/http/index.ts'
-import { openFileJournal, type Journal } from './lib/journal/index.ts'
+import {
+  openFileJournal,
+  openKafkaGroup,
+  openKafkaJournal,
+  type Journal,
+  type KafkaJournal,
+  type PartitionGroup,
+} from './lib/journal/index.ts'
 import { registerAppendMetrics } from './lib/producer/index.ts'
 import { BUILD } from './lib/runtime/build.ts'
 import { systemClock } from './lib/runtime/clock.ts'
 import { messageOf } from './lib/runtime/errors.ts'
-import { collectProcessMetrics, createLog, gauge, registry, startTelemetry, type Telemetry } from './lib/telemetry/index.ts'
+import { collectProcessMetrics, createLog, gauge, registry, startTelemetry, type Log, type Telemetry } from './lib/telemetry/index.ts'
 import { ledgerOf, type Ledger } from './ledger.ts'
 import { adminApi } from './query/api/admin/index.ts'
 import { ledgerApi } from './query/api/ledger/index.ts'
@@ -60,7 +67,8 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
 
   const { server } = loaded.config
   const node = loaded.config.node!
-  const journal = await openJournal(loaded.config, dataDir, onFatal)
+  const { local, kafka, group } = await openJournals(role, loaded.config, dataDir, log, onFatal)
+  const journal = local ?? kafka!
   collectProcessMetrics()
   const query =
     role === 'collector'
@@ -71,7 +79,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
           reload: () => reloaded,
           dataDir,
           journal,
-          shared: undefined,
+          shared: group === undefined || kafka === undefined ? undefined : { journal: kafka, group },
           node,
           clock: systemClock,
           log,
@@ -90,10 +98,10 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
     log,
     tenant: 'default',
     bodyBytesMax: server.body_size_max,
-    journal,
+    journal: local,
     positionsPath: join(dataDir, 'positions.json'),
     shipDir: join(dataDir, 'ship'),
-    kafka: undefined,
+    kafka,
   })
 
   const web = loadWebConfig(server.web_config_file)
@@ -187,12 +195,41 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
       await collector.stop()
       await http.close()
       await query?.close()
-      await journal.close()
+      await local?.close()
+      await kafka?.close()
     },
   }
 }
 
-async function openJournal(config: Config, dataDir: string, onFatal: SystemCallbacks['onFatal']): Promise<Journal> {
+interface Journals {
+  /** On this process's disk. */
+  readonly local: Journal | undefined
+  /** Kafka's topics: what a query node reads, or a collector ships to. */
+  readonly kafka: KafkaJournal | undefined
+  /** The query nodes that share the topics. */
+  readonly group: PartitionGroup | undefined
+}
+
+async function openJournals(role: Role, config: Config, dataDir: string, log: Log, onFatal: SystemCallbacks['onFatal']): Promise<Journals> {
+  const isShared = role === 'query' && config.journal.type === 'kafka'
+  const local = isShared ? undefined : await openLocal(config, dataDir, onFatal)
+  if (config.kafka === undefined || (!isShared && !config.ship.some(({ type }) => type === 'kafka'))) {
+    return { local, kafka: undefined, group: undefined }
+  }
+  const { partitions } = config.journal
+  const node = config.node!
+  const kafka = await openKafkaJournal({
+    config: config.kafka,
+    partitions,
+    producer: node,
+    onForeign: (topic, partition, offset, why) => log.warn({ topic, partition, offset, why }, 'a record that is not ours is passed over'),
+  })
+  for (const warning of kafka.warnings) log.warn(warning)
+  const group = isShared ? await openKafkaGroup({ config: config.kafka, partitions, node, onFatal }) : undefined
+  return { local, kafka, group }
+}
+
+async function openLocal(config: Config, dataDir: string, onFatal: SystemCallbacks['onFatal']): Promise<Journal> {
   const journal = await openFileJournal({
     dir: join(dataDir, 'journal'),
     partitions: config.journal.partitions,

@@ -22,8 +22,12 @@ export interface CollectorOptions {
   readonly tenant: string
   /** Largest body a receiver takes, decompressed. */
   readonly bodyBytesMax: number
-  /** Where positions of tailed files are found again, and the file that spares reading it from its start. Also what is shipped. */
-  readonly journal: PositionJournal & ShipJournal
+  /**
+   * On this process's disk: where positions of tailed files are found again, and what is shipped. Absent where appends go to topics: then
+   * nothing is tailed and nothing shipped on.
+   */
+  readonly journal: (PositionJournal & ShipJournal) | undefined
+  /** Spares reading the journal from its start. */
   readonly positionsPath: string
   /** How far each remote is. */
   readonly shipDir: string
@@ -72,9 +76,9 @@ export async function buildCollector({
     throw new SightlineError('unavailable', 'cannot take data yet: the process is starting', { retryAfterMs: 1000 })
   }
   const receivers = createReceivers({ appender, rows, externalLabels: labelsOrWait, clock, bodyBytesMax })
-  const shippers = openShippers({ dir: shipDir, journal, clock, log })
-  const forwarders = openForwarders({ dir: shipDir, journal, kafka, clock, log })
-  const positions = await Positions.open(positionsPath, journal)
+  const shippers = journal === undefined ? undefined : openShippers({ dir: shipDir, journal, clock, log })
+  const forwarders = journal === undefined ? undefined : openForwarders({ dir: shipDir, journal, kafka, clock, log })
+  const positions = journal === undefined ? undefined : await Positions.open(positionsPath, journal)
   let tailers = new Map<string, { text: string; tailer: Tailer }>()
   gauge('sightline_tail_lag_bytes', 'Bytes of log files that are not in the journal yet.', ['source'], function () {
     for (const { source, lagBytes } of tails()) this.set({ source }, lagBytes)
@@ -82,12 +86,13 @@ export async function buildCollector({
   const tails = (): TailStatus[] => [...tailers.values()].map(({ tailer }) => tailer.status())
   const save = setInterval(() => {
     positions
-      .save(clock.now())
+      ?.save(clock.now())
       .catch((error: unknown) => log.error({ error: messageOf(error) }, 'cannot save positions; the journal has them'))
   }, SAVE_POSITIONS_MS)
   save.unref()
 
   const applyTails = async (config: Config, labels: Labels): Promise<void> => {
+    if (positions === undefined) return
     const next = new Map<string, { text: string; tailer: Tailer }>()
     const fresh: Tailer[] = []
     for (const tail of config.tail) {
@@ -110,22 +115,22 @@ export async function buildCollector({
     plugins: [{ prefix: '/', plugin: journalPlugin(appender, node) }],
     startListeners: (options) => receivers.startListeners(options),
     tails,
-    destinations: () => forwarders.status(),
+    destinations: () => forwarders?.status() ?? [],
     async apply(config) {
       const labels = externalLabelsOf(config)
-      const applyShippers = shippers.prepare(config)
-      const applyForwarders = forwarders.prepare(config)
+      const applyShippers = shippers?.prepare(config)
+      const applyForwarders = forwarders?.prepare(config)
       await scraper.apply(config.global, config.scrape_configs, { tenant, externalLabels: labels, appender: rows, clock, log })
       await applyTails(config, labels)
-      await applyShippers()
-      await applyForwarders()
+      await applyShippers?.()
+      await applyForwarders?.()
       externalLabels = labels
     },
     async stop() {
       clearInterval(save)
       await Promise.all([scraper.stop(), ...[...tailers.values()].map(({ tailer }) => tailer.stop())])
-      await Promise.all([shippers.stop(), forwarders.stop()])
-      await positions.save(clock.now())
+      await Promise.all([shippers?.stop(), forwarders?.stop()])
+      await positions?.save(clock.now())
     },
   }
 }

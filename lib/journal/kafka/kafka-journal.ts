@@ -16,7 +16,7 @@ import { answerOf, CODE, codeError, requestError } from './errors.ts'
 import { FetchSession, type Fetched, type Position } from './fetch.ts'
 import { decodeRecord, encodeHeaders, messageBytesMax } from './headers.ts'
 import { listOffsets, type OffsetRange } from './offsets.ts'
-import { Producer } from './producer.ts'
+import { Producer, type Outgoing } from './producer.ts'
 import { ensureTopics, topicOf } from './topics.ts'
 
 export interface KafkaJournalOptions {
@@ -113,20 +113,34 @@ class TopicJournal implements KafkaJournal {
     return topicOf(this.#options.config.topic_prefix, signal)
   }
 
-  append(signal: Signal, partition: number, record: AppendRecord): Promise<Appended> {
-    if (!(partition >= 0 && partition < this.partitions[signal])) {
-      return Promise.reject(new SightlineError('internal', `BUG: journal has no partition ${signal}/${partition}`))
-    }
-    if (record.payload.length > RECORD_BYTES_MAX) {
-      const what = `cannot append ${record.payload.length} bytes to the journal: a record has at most ${RECORD_BYTES_MAX}`
-      return Promise.reject(new SightlineError('too_large', what))
-    }
-    return this.#append(signal, partition, record)
+  async append(signal: Signal, partition: number, record: AppendRecord): Promise<Appended> {
+    const [appended] = await this.appendAll(signal, partition, [record])
+    return appended!
   }
 
-  async #append(signal: Signal, partition: number, record: AppendRecord): Promise<Appended> {
+  async appendAll(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<readonly Appended[]> {
+    if (!(partition >= 0 && partition < this.partitions[signal])) {
+      throw new SightlineError('internal', `BUG: journal has no partition ${signal}/${partition}`)
+    }
+    const large = records.find(({ payload }) => payload.length > RECORD_BYTES_MAX)
+    if (large !== undefined) {
+      const what = `cannot append ${large.payload.length} bytes to the journal: a record has at most ${RECORD_BYTES_MAX}`
+      throw new SightlineError('too_large', what)
+    }
+    if (records.length === 0) return []
+    const sent = await this.#producer.sendAll(records.map((record) => this.#outgoing(signal, partition, record)))
+    for (const [i, { items, payload }] of records.entries()) {
+      this.#stats.appendedRecords++
+      this.#stats.appendedItems += items
+      this.#stats.appendedBytes += payload.length
+      this.#noteRange(partitionKey(signal, partition), { start: sent[i]!.startOffset, end: sent[i]!.offset + 1 })
+    }
+    return sent.map(({ offset, appendedMs }) => ({ offset, appendedMs }))
+  }
+
+  #outgoing(signal: Signal, partition: number, record: AppendRecord): Outgoing {
     const { producer } = this.#options
-    const sent = await this.#producer.send({
+    return {
       topic: this.#topicOf(signal),
       partition,
       bytes: messageBytesMax(record, producer, this.#ownEpoch),
@@ -135,12 +149,7 @@ class TopicJournal implements KafkaJournal {
         const mark: ProducerMark = record.mark ?? { producer, epoch: this.#ownEpoch, sequence, previous }
         return { value: record.payload, headers: encodeHeaders(record, mark) }
       },
-    })
-    this.#stats.appendedRecords++
-    this.#stats.appendedItems += record.items
-    this.#stats.appendedBytes += record.payload.length
-    this.#noteRange(partitionKey(signal, partition), { start: sent.startOffset, end: sent.offset + 1 })
-    return { offset: sent.offset, appendedMs: sent.appendedMs }
+    }
   }
 
   /** Answers may come out of order: a range only grows at its end and shrinks at its start. */

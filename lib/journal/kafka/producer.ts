@@ -47,6 +47,8 @@ export interface ProducerOptions {
 
 interface Waiting {
   readonly out: Outgoing
+  /** What was given together with it. */
+  readonly chain: readonly Outgoing[]
   readonly deadlineMs: number
   readonly resolve: (sent: Sent) => void
   readonly reject: (error: SightlineError) => void
@@ -122,23 +124,39 @@ export class Producer {
   }
 
   /** Errors: too_many (queue full), unavailable (not delivered in time: it may be there or not), too_large, forbidden, canceled (closing). */
-  send(out: Outgoing): Promise<Sent> {
-    const refused = this.#refusal(out)
-    if (refused !== undefined) return Promise.reject(refused)
-    return new Promise((resolve, reject) => {
-      const lane = this.#laneOf(out.topic, out.partition)
-      lane.waiting.push({ out, resolve, reject, deadlineMs: this.#clock.now() + this.#cluster.config.delivery_timeout })
-      this.#queueBytes += out.bytes
-      this.#ready.add(lane)
-      this.#kick(lane)
-    })
+  async send(out: Outgoing): Promise<Sent> {
+    const [sent] = await this.sendAll([out])
+    return sent!
   }
 
-  #refusal({ topic, bytes }: Outgoing): SightlineError | undefined {
+  /** All to one partition. As `send`; where one is given up, those after it are not sent any more. */
+  sendAll(outs: readonly Outgoing[]): Promise<readonly Sent[]> {
+    const refused = this.#refusal(outs)
+    if (refused !== undefined) return Promise.reject(refused)
+    const deadlineMs = this.#clock.now() + this.#cluster.config.delivery_timeout
+    const lane = this.#laneOf(outs[0]!.topic, outs[0]!.partition)
+    const sending = outs.map((out) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Sent>()
+      lane.waiting.push({ out, chain: outs, resolve, reject, deadlineMs })
+      this.#queueBytes += out.bytes
+      return promise
+    })
+    this.#ready.add(lane)
+    this.#kick(lane)
+    return Promise.all(sending)
+  }
+
+  #refusal(outs: readonly Outgoing[]): SightlineError | undefined {
+    const { topic } = outs[0]!
+    const bytes = outs.reduce((sum, out) => sum + out.bytes, 0)
     if (this.#closing) return new SightlineError('canceled', `cannot write to topic ${topic}: closing`)
     const bytesMax = this.#options.batchBytesMax(topic) - BATCH_OVERHEAD_BYTES
-    if (bytes > bytesMax) {
-      return new SightlineError('too_large', `cannot write ${bytes} bytes to topic ${topic}: its max.message.bytes leaves ${bytesMax}`)
+    const large = outs.find((out) => out.bytes > bytesMax)
+    if (large !== undefined) {
+      return new SightlineError(
+        'too_large',
+        `cannot write ${large.bytes} bytes to topic ${topic}: its max.message.bytes leaves ${bytesMax}`,
+      )
     }
     if (this.#queueBytes + bytes <= this.#options.queueBytesMax) return undefined
     this.stats.rejectedFull++
@@ -325,8 +343,12 @@ export class Producer {
 
   #giveUp(batch: Batch, error: SightlineError): void {
     this.stats.givenUp += batch.waiting.length
+    const chains = new Set(batch.waiting.map(({ chain }) => chain))
+    const broken = batch.lane.waiting.filter(({ chain }) => chains.has(chain))
+    batch.lane.waiting = batch.lane.waiting.filter(({ chain }) => !chains.has(chain))
+    for (const { out } of broken) this.#queueBytes -= out.bytes
     this.#finish(batch)
-    for (const { reject } of batch.waiting) reject(error)
+    for (const { reject } of [...batch.waiting, ...broken]) reject(error)
   }
 
   #finish(batch: Batch): void {
