@@ -1,4 +1,4 @@
-/** A real Apache Kafka (one KRaft node) on a port of its own, which tests kill and start again on the same data. */
+/** A real Apache Kafka (one KRaft node, or a second one beside it) on a port of its own, which tests kill and start again on the same data. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,6 +18,8 @@ const JAVA = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 export interface KafkaServerOptions {
   /** Broker properties beside or instead of ours; gets a second free port for `extra.listener`, which is added to the listeners. */
   readonly properties?: (folder: string, secondPort: number) => Readonly<Record<string, string>>
+  /** The node whose cluster this one joins, as a broker only: it may be killed and leaves its partitions to the other. */
+  readonly peer?: KafkaServer
   /** More arguments of the storage tool's `format`: SCRAM users. */
   readonly format?: readonly string[]
 }
@@ -42,7 +44,8 @@ export class KafkaServer {
     const ports = await freePorts(3)
     const properties = join(folder, 'server.properties')
     const { 'extra.listener': extra, ...more } = options.properties?.(folder, ports[2]!) ?? {}
-    const all = { ...basicProperties(folder, ports, extra), ...more }
+    const joining = options.peer === undefined ? {} : secondNodeProperties(ports, options.peer.#ports)
+    const all = { ...basicProperties(folder, ports, extra), ...joining, ...more }
     writeFileSync(
       properties,
       Object.entries(all)
@@ -117,5 +120,14 @@ function basicProperties(folder: string, [port, controllerPort]: readonly number
     'group.initial.rebalance.delay.ms': '0',
     'group.min.session.timeout.ms': '1000',
     'auto.create.topics.enable': 'false',
+  }
+}
+
+function secondNodeProperties([port]: readonly number[], [, controllerPort]: readonly number[]): Record<string, string> {
+  return {
+    'process.roles': 'broker',
+    'node.id': '2',
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port}`,
   }
 }

@@ -1,13 +1,13 @@
 /**
- * Reading partitions: one request in flight per broker, each over all partitions that it leads and that aren't paused. While the caller works on an answer the next request
- * is under way, so one answer a broker is read ahead. Whatever fails is tried again; only what trying can't mend is thrown.
+ * Reading partitions: one request in flight per broker, each over all partitions that it leads and that aren't paused. A caller may start the next request before it works on an
+ * answer: then one answer a broker is read ahead. Whatever fails is tried again; only what trying can't mend is thrown.
  */
 import { fetchV13, IS_CONTROL, type RecordsBatch } from '@platformatic/kafka'
 import type { Clock } from '../../runtime/clock.ts'
 import { SightlineError } from '../../runtime/errors.ts'
 import type { Cluster } from './cluster.ts'
 import type { Connections } from './connections.ts'
-import { answerOf, CODE, codeError, isRetriable, offsetOf, requestError } from './errors.ts'
+import { answerOf, causeOf, CODE, codeError, isRetriable, offsetOf, requestError } from './errors.ts'
 import { listOffsets, type OffsetRange, type TopicPartition } from './offsets.ts'
 
 /** Where reading of a partition stands. The session moves `offset`; who owns the position sets `isPaused`. */
@@ -67,6 +67,9 @@ export class FetchSession {
     this.#connections = cluster.connections(cluster.config.request_timeout + waitMs + ANSWER_SLACK_MS)
   }
 
+  /** Why the last request failed, for whoever looks; '' if none did. */
+  lastFailure = ''
+
   /** How long nothing has been answered; 0 while something is. */
   get failingMs(): number {
     return this.#failingSinceMs === undefined ? 0 : this.#clock.now() - this.#failingSinceMs
@@ -94,15 +97,24 @@ export class FetchSession {
    * Errors: conflict (a topic was made anew), forbidden, internal.
    */
   async poll(): Promise<Fetched[]> {
-    for (const [node, positions] of this.#eligible()) {
-      if (!this.#pending.has(node)) this.#pending.set(node, this.#fetch(node, positions))
-    }
+    this.start()
     const woken = new Promise<undefined>((resolve) => (this.#wake = () => resolve(undefined)))
     if (this.#retryAtMs.size > 0) this.#mending ??= this.#mend()
     const first = await Promise.race([...this.#pending.values(), woken, ...(this.#mending === undefined ? [] : [this.#mending])])
     if (first === undefined) return []
     this.#pending.delete(first.node)
     return first.fetched
+  }
+
+  /** Asks every broker that has no request of ours; `poll` does so too, but a caller with work to do may start ahead of it. */
+  start(): void {
+    for (const [node, positions] of this.#eligible()) {
+      if (this.#pending.has(node)) continue
+      const fetching = this.#fetch(node, positions)
+      // Its error is `poll`'s, whenever that is called.
+      fetching.catch(() => undefined)
+      this.#pending.set(node, fetching)
+    }
   }
 
   /** Positions to ask for, by leader; the first to be asked for changes, so that one full partition can't keep the others waiting. */
@@ -158,6 +170,7 @@ export class FetchSession {
     } catch (error) {
       if (this.#closed) return { node, fetched: [] }
       if (!isWorthRetrying(error)) throw requestError('fetch records', error)
+      this.lastFailure = causeOf(error)
       for (const position of positions) this.#retryLater(position)
       return { node, fetched: [] }
     }
@@ -187,15 +200,17 @@ export class FetchSession {
   async #take(position: Position, answer: PartitionAnswer): Promise<Fetched | undefined> {
     const { errorCode } = answer
     if (errorCode === CODE.offsetOutOfRange) {
-      const [range] = await listOffsets(this.#cluster, this.#connections, [position], this.#clock)
+      const range = await this.#rangeOf(position)
       // A leader that has just taken over may lag behind what it will have.
-      if (position.offset >= range!.start && position.offset <= range!.end) this.#retryLater(position)
-      else return { position, records: [], range: range!, isGone: true }
+      const isThere = range === undefined || (position.offset >= range.start && position.offset <= range.end)
+      if (!isThere) return { position, records: [], range, isGone: true }
+      this.#retryLater(position)
       return undefined
     }
     if (errorCode !== CODE.none) {
       const error = codeError(`read ${position.topic}/${position.partition}`, errorCode)
       if (!isRetriable(errorCode)) throw error
+      this.lastFailure = error.message
       this.#retryLater(position)
       return undefined
     }
@@ -205,6 +220,18 @@ export class FetchSession {
     const records: FetchedRecord[] = []
     for (const batch of answer.records ?? []) takeBatch(batch, position, records)
     return { position, records, range, isGone: false }
+  }
+
+  /** undefined where it can't be learnt now. */
+  async #rangeOf(position: Position): Promise<OffsetRange | undefined> {
+    try {
+      return (await listOffsets(this.#cluster, this.#connections, [position], this.#clock))[0]
+    } catch (error) {
+      if (this.#closed) return undefined
+      if (!isWorthRetrying(error)) throw error
+      this.lastFailure = causeOf(error)
+      return undefined
+    }
   }
 
   async close(): Promise<void> {

@@ -25,7 +25,9 @@ export function encodeHeaders(record: AppendRecord, mark: ProducerMark): Map<Buf
     previous: String(mark.previous),
     position: record.position ?? '',
   }
-  return new Map(NAMES.filter((name) => texts[name] !== '').map((name) => [NAME_BYTES[name], Buffer.from(texts[name])]))
+  return new Map(
+    NAMES.filter((name) => name !== 'position' || texts[name] !== '').map((name) => [NAME_BYTES[name], Buffer.from(texts[name])]),
+  )
 }
 
 /** At most this many bytes of a produce request. */

@@ -79,6 +79,13 @@ class Child {
       .sort((a, b) => a - b)
   }
 
+  /** SIGSTOP for a while: alive, and silent. */
+  async freeze(ms: number): Promise<void> {
+    this.#process.kill('SIGSTOP')
+    await new Promise((resolve) => setTimeout(resolve, ms))
+    this.#process.kill('SIGCONT')
+  }
+
   async kill(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const ended = new Promise((resolve) => this.#process.once('exit', resolve))
@@ -128,7 +135,7 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
     const kept = a.owned
     const c = await join(prefix, 'c')
     await eventually(() => expect([a.owned.length, b.owned.length, c.owned.length]).toEqual([2, 2, 2]))
-    expect([...a.owned, ...b.owned, ...c.owned].sort()).toEqual([0, 1, 2, 3, 4, 5])
+    expect([...a.owned, ...b.owned, ...c.owned].toSorted((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5])
     for (const partition of a.owned) expect(kept).toContain(partition)
     const { groups } = await withAdmin(server, (admin) => admin.describeGroups([prefix]))
     expect(groups[0]!.members).toHaveLength(3)
@@ -333,10 +340,34 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
     running.push({ close: () => second.kill() })
     await eventually(() => expect(second.owned).toHaveLength(3))
     await eventually(() => expect(second.of('mark')).toHaveLength(3))
-    for (const mark of second.of('mark')) {
-      if (mark.event === 'mark' && mark.partition === 4)
-        expect(mark).toMatchObject({ offset: 60, node: 'a', state: expect.stringContaining('"rows":60') })
-    }
+    const mark = second.of('mark').find((event) => event.event === 'mark' && event.partition === 4)
+    expect(mark).toMatchObject({ offset: 60, node: 'a', state: expect.stringContaining('"rows":60') })
+  })
+
+  test('silent for longer than the session timeout: on waking it is told that its partitions are lost, can commit none of them, and joins again', async () => {
+    const prefix = newPrefix()
+    const journal = await writer(prefix)
+    const a = await join(prefix, 'a')
+    const b = new Child(server, prefix, 'b', 50)
+    running.push({ close: () => b.kill() })
+    await eventually(() => expect(b.owned).toEqual([3, 4, 5]))
+    await fill(journal, 4, 30)
+    await eventually(() => expect(b.of('applied')).toContainEqual({ event: 'applied', partition: 4, offset: 30 }))
+    const frozen = b.freeze(5000)
+    await eventually(() => expect(a.owned).toEqual([0, 1, 2, 3, 4, 5]))
+    await fill(journal, 4, 20)
+    await eventually(() => expect(a.reader.next.get(4)).toBe(50))
+    expect(await a.reader.commit(4)).toBe(true)
+    const before = b.events.length
+    await frozen
+    await eventually(() => expect(b.of('lost')).toContainEqual({ event: 'lost', partitions: [3, 4, 5] }))
+    await eventually(() => expect([a.owned.length, b.owned.length]).toEqual([3, 6]))
+    const woken = b.events.slice(before)
+    const untilLost = woken.slice(
+      0,
+      woken.findIndex(({ event }) => event === 'lost'),
+    )
+    expect(untilLost.filter(({ event }) => event === 'accepted')).toEqual([])
   })
 
   test('a broker that restarts: members go on, nothing is lost, commits go through again', async () => {
@@ -351,6 +382,6 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
     const owner = a.owned.includes(0) ? a : b
     await eventually(() => expect(owner.reader.next.get(0)).toBe(40))
     await eventually(async () => expect(await owner.reader.commit(0)).toBe(true))
-    expect([...a.owned, ...b.owned].sort()).toEqual([0, 1, 2, 3, 4, 5])
+    expect([...a.owned, ...b.owned].toSorted((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5])
   })
 })

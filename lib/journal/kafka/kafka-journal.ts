@@ -59,7 +59,10 @@ export async function openKafkaJournal(options: KafkaJournalOptions): Promise<Ka
   try {
     const { warnings, messageBytesMax: bytesMax } = await ensureTopics(cluster, options.partitions, clock)
     const journal = new TopicJournal(options, cluster, clock, warnings, bytesMax)
-    await journal.refreshOffsets()
+    await journal.refreshOffsets().catch(async (error: unknown) => {
+      await journal.close()
+      throw error
+    })
     return journal
   } catch (error) {
     await cluster.close()
@@ -176,15 +179,18 @@ class TopicJournal implements KafkaJournal {
         if (!isFollowing && session.failingMs > this.#options.config.delivery_timeout) {
           throw new SightlineError('unavailable', 'cannot read the journal: no broker answers', { retryAfterMs: 1000 })
         }
+        const batches: JournalRecord[][] = []
         for (const answer of answers) {
           const signal = open.get(answer.position)!
-          const records = this.#take(signal, answer)
+          batches.push(this.#take(signal, answer))
           if (!isFollowing && answer.position.offset >= answer.range.end) {
             open.delete(answer.position)
             session.remove(answer.position)
           }
-          if (records.length > 0 && !stop.aborted) yield records
         }
+        // The next request is under way while the reader works on this answer.
+        session.start()
+        for (const batch of batches) if (batch.length > 0 && !stop.aborted) yield batch
       }
     } finally {
       stop.removeEventListener('abort', wake)
