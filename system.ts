@@ -19,8 +19,10 @@ import { createAuthenticator, loadWebConfig, startHttpServer, type HttpServer } 
 import {
   openFileJournal,
   openKafkaGroup,
+  openKafkaInputs,
   openKafkaJournal,
   type Journal,
+  type KafkaInputs,
   type KafkaJournal,
   type PartitionGroup,
 } from './lib/journal/index.ts'
@@ -175,6 +177,10 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
   waiting = 'collectors'
   await collector.apply(gathered(loaded.config))
   const housekeeping = query === undefined ? startHousekeeping(journal, (error) => onError(error, 'housekeeping')) : undefined
+  const inputs =
+    group === undefined || kafka === undefined || loaded.config.kafka?.input_topics !== true
+      ? undefined
+      : await openInputs(loaded.config, collector.inputHandler(kafka.epoch), log, onFatal)
   waiting = ''
   // Behind TLS we would have to trust a certificate that is for another name: then there are no traces of our own.
   const traces = loaded.config.self.traces && web.tls === undefined ? { url: `${http.url}/otlp/v1/traces`, token: selfToken } : undefined
@@ -192,6 +198,7 @@ export async function startSystem(args: StartArgs, { onFatal }: SystemCallbacks)
       page?.stop()
       await telemetry?.stop()
       await opened.close()
+      await inputs?.close()
       await collector.stop()
       await http.close()
       await query?.close()
@@ -227,6 +234,22 @@ async function openJournals(role: Role, config: Config, dataDir: string, log: Lo
   for (const warning of kafka.warnings) log.warn(warning)
   const group = isShared ? await openKafkaGroup({ config: config.kafka, partitions, node, onFatal }) : undefined
   return { local, kafka, group }
+}
+
+function openInputs(
+  config: Config,
+  handle: ReturnType<CollectorProgram['inputHandler']>,
+  log: Log,
+  onFatal: SystemCallbacks['onFatal'],
+): Promise<KafkaInputs> {
+  return openKafkaInputs({
+    config: config.kafka!,
+    partitions: config.journal.partitions,
+    node: config.node!,
+    handle,
+    onLost: (lost) => log.error({ ...lost }, 'records of an input topic are gone before they were read'),
+    onFatal,
+  })
 }
 
 async function openLocal(config: Config, dataDir: string, onFatal: SystemCallbacks['onFatal']): Promise<Journal> {

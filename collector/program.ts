@@ -1,5 +1,5 @@
 /** The collector program: what it reads, appended through the `Appender` it is given. */
-import { createReceivers, journalPlugin, journalRoutes, type Receivers } from './receive/index.ts'
+import { createInputHandler, createReceivers, journalPlugin, journalRoutes, type Receivers } from './receive/index.ts'
 import { createScraper, type Scraper } from './scrape/index.ts'
 import { openForwarders, openShippers, type ForwardStatus, type ShipJournal } from './ship/index.ts'
 import { Positions, Tailer, type PositionJournal, type TailStatus } from './tail/index.ts'
@@ -44,6 +44,8 @@ export interface CollectorProgram {
   readonly raw: readonly RawRoute[]
   readonly plugins: readonly { readonly prefix: string; readonly plugin: FastifyPluginAsync }[]
   readonly startListeners: Receivers['startListeners']
+  /** Takes records of Kafka's input topics. @param epoch the life of those topics */
+  inputHandler(epoch: string): ReturnType<typeof createInputHandler>
   /** Starts, or goes over to another configuration. Errors: bad_data; then nothing changed. */
   apply(config: Config): Promise<void>
   tails(): readonly TailStatus[]
@@ -114,6 +116,7 @@ export async function buildCollector({
     raw: [...receivers.raw, ...journalRoutes(appender)],
     plugins: [{ prefix: '/', plugin: journalPlugin(appender, node) }],
     startListeners: (options) => receivers.startListeners(options),
+    inputHandler: (epoch) => createInputHandler({ appender, externalLabels: labelsOrWait, clock, bodyBytesMax, epoch, log }),
     tails,
     destinations: () => forwarders?.status() ?? [],
     async apply(config) {

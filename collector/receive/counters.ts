@@ -1,6 +1,6 @@
 import { counter } from '../../lib/telemetry/index.ts'
 
-export type ReceiverName = 'remote_write' | 'loki_push' | 'otlp_http' | 'otlp_grpc'
+export type ReceiverName = 'remote_write' | 'loki_push' | 'otlp_http' | 'otlp_grpc' | 'kafka'
 export type ReceivedSignal = 'metrics' | 'logs' | 'traces'
 
 const received = counter('sightline_receiver_items_total', 'Samples, log records and spans that receivers made durable.', [

@@ -14,6 +14,7 @@ import { otlpHttpRoutes } from './otlp-http.ts'
 import { remoteWriteRoutes } from './remote-write.ts'
 
 export type { Destination } from './destination.ts'
+export { createInputHandler, type InputsDeps } from './inputs.ts'
 export { journalPlugin, journalRoutes } from './journal.ts'
 export type { ListenerOptions, Listeners } from './listeners.ts'
 

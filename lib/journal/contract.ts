@@ -68,6 +68,14 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
       await journal.close()
     })
 
+    test('control records are of no tenant, and come back so', async () => {
+      const subject = await make()
+      const journal = await subject.open()
+      await journal.append('control', 0, { ...recordOf('{}', ''), encoding: 'json' })
+      expect((await readAll(journal, [whole('control', 0)])).map(({ tenant, encoding }) => [tenant, encoding])).toEqual([['', 'json']])
+      await journal.close()
+    })
+
     test('partitions and signals are counted apart', async () => {
       const subject = await make()
       const journal = await subject.open()

@@ -39,13 +39,14 @@ export function messageBytesMax(record: AppendRecord, producer: string, epoch: s
 /** The record, or why this message is none of ours. The payload is a copy of exactly its size: the fetched bytes are one buffer with its neighbours. */
 export function decodeRecord(signal: Signal, partition: number, message: FetchedRecord): JournalRecord | string {
   const texts: Partial<Record<string, string>> = {}
-  for (const [name, value] of message.headers) if (name !== null && value !== null) texts[name.toString()] = value.toString()
+  // The client gives an empty value as null: control records are of no tenant.
+  for (const [name, value] of message.headers) if (name !== null) texts[name.toString()] = value?.toString() ?? ''
   const { encoding, tenant, producer, epoch, position = '' } = texts
   if (message.value === null) return 'it has no value'
   if (encoding === undefined || !ENCODINGS.has(encoding)) return missing('encoding', encoding)
   if (tenant === undefined) return missing('tenant', tenant)
-  if (producer === undefined) return missing('producer', producer)
-  if (epoch === undefined) return missing('epoch', epoch)
+  if (producer === undefined || producer === '') return missing('producer', producer)
+  if (epoch === undefined || epoch === '') return missing('epoch', epoch)
   const [items, sequence, previous] = [texts['items'], texts['sequence'], texts['previous']].map(Number)
   if (!isCount(items, 0)) return missing('items', texts['items'])
   if (!isCount(sequence, 0)) return missing('sequence', texts['sequence'])
