@@ -170,6 +170,8 @@ function sorted(path: string, value: unknown): unknown {
       ? items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
       : items
   }
+  // Partial sums are added in another order where there are more holders.
+  if (typeof value === 'string' && /^-?\d+\.\d+$/.test(value)) return String(Number(Number(value).toPrecision(12)))
   if (value === null || typeof value !== 'object') return value
   return Object.fromEntries(
     Object.entries(value)
