@@ -39,7 +39,7 @@ export async function runBench(args: BenchArgs, tell: (line: string) => void): P
     ({ name, section }) => (args.section === 'all' || section === args.section) && (args.only.length === 0 || args.only.includes(name)),
   )
   const rounds = args.rounds ?? (args.isQuick ? 1 : 5)
-  const checkpointMs = args.isQuick ? 300 : 5000
+  const checkpointMs = args.isQuick ? 200 : 5000
   const first = LAYOUTS[args.layout]!('sightline', CHECKOUT, versionOf(CHECKOUT))
   const peer = args.peer === undefined ? undefined : await peerOf(args, args.peer)
   const results: RowResult[] = []

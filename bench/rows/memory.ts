@@ -11,7 +11,7 @@ const WARM_UP_INSTANCES = 10
 export const seriesMemory: Row = { name: 'series-memory', section: 'metrics', run }
 
 async function run(context: RowContext): Promise<RowResult> {
-  const instances = scaled(context, 1000, 100)
+  const instances = scaled(context, 1000, 50)
   const endMs = Date.now()
   const specOf = (count: number, seed: number, lastMs: number): MetricsSpec => ({
     kind: 'remote-write',

@@ -9,7 +9,7 @@ const load =
   (context: RowContext): MetricsSpec => ({
     kind,
     seed: context.seed,
-    instances: scaled(context, 100, 30),
+    instances: scaled(context, 100, 20),
     timesPerSlice: context.isQuick ? 20 : 60,
     stepMs: 15_000,
     endMs: Date.now(),

@@ -13,7 +13,7 @@ export const promql = queryRow({
     kind: 'remote-write',
     seed: context.seed,
     instances: scaled(context, 100, 20, 2),
-    timesPerSlice: context.isQuick ? 120 : 240,
+    timesPerSlice: context.isQuick ? 80 : 240,
     stepMs: 15_000,
     endMs: Date.now(),
     samplesPerRequest: 2000,

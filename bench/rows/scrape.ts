@@ -12,10 +12,10 @@ const BODIES = 60
 export const scrape: Row = { name: 'scrape', section: 'collector', run }
 
 async function run(context: RowContext): Promise<RowResult> {
-  const targets = scaled(context, 100, 60)
-  const bodies = { seed: context.seed, instancesPerTarget: context.isQuick ? 10 : 20, bodies: BODIES }
+  const targets = scaled(context, 100, 40)
+  const bodies = { seed: context.seed, instancesPerTarget: context.isQuick ? 5 : 20, bodies: BODIES }
   const windowMs = context.isQuick ? 1200 : 6000
-  const warmUpMs = context.isQuick ? 1500 : 12_000
+  const warmUpMs = context.isQuick ? 1200 : 12_000
   const address = await context.sender.serve(bodies)
   const subjects = await context.start({ scrape: { address, targets } })
   const missing: Record<string, string> = {}
