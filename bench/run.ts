@@ -5,7 +5,7 @@ import { SenderProcess } from './load/sender-process.ts'
 import { commitOf, machine, type Commit, type Machine } from './measure/machine.ts'
 import type { BenchArgs } from './args.ts'
 import { CHECKOUT, LAYOUTS } from './layouts.ts'
-import { ROWS, type Row, type RowResult } from './rows/index.ts'
+import { ROWS, type Row, type RowContext, type RowResult } from './rows/index.ts'
 import { installedPrometheus, prometheusOf } from './subjects/prometheus.ts'
 import { runningPeer } from './subjects/running.ts'
 import type { StartSubject, Subject } from './subjects/subject.ts'
@@ -78,19 +78,23 @@ export async function runBench(args: BenchArgs, tell: (line: string) => void): P
   }
 }
 
-type StartAll = (options: Parameters<StartSubject>[0]) => Promise<Subject[]>
-
 /** The second waits for the first, so that neither's start is in the other's way. */
 function startAll(
   starts: readonly StartSubject[],
   checkpointMs: number,
   profileFolder: string | undefined,
   seen: (subjects: readonly Subject[]) => void,
-): (options: Omit<Parameters<StartSubject>[0], 'checkpointMs' | 'profileFolder'>) => ReturnType<StartAll> {
+): RowContext['start'] {
   return async (options) => {
     const subjects: Subject[] = []
-    for (const start of starts)
-      subjects.push(await start({ ...options, checkpointMs, ...(profileFolder === undefined ? {} : { profileFolder }) }))
+    try {
+      for (const start of starts) {
+        subjects.push(await start({ checkpointMs, ...options, ...(profileFolder === undefined ? {} : { profileFolder }) }))
+      }
+    } catch (error) {
+      for (const subject of subjects) await subject.finish('metrics')
+      throw error
+    }
     seen(subjects)
     return subjects
   }
@@ -98,7 +102,7 @@ function startAll(
 
 async function runRow(
   row: Row,
-  start: Parameters<Row['run']>[0]['start'],
+  start: RowContext['start'],
   { isQuick, seed, rounds, scale, endMs }: { isQuick: boolean; seed: number; rounds: number; scale: number; endMs: number },
 ): Promise<RowResult> {
   const sender = new SenderProcess()

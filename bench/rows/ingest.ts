@@ -30,10 +30,11 @@ export function ingestRow(row: IngestRow): Row {
 async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult> {
   const spec = row.load(context)
   const tailFolder = row.intake === 'tail' ? mkdtempSync(join(tmpdir(), 'sightline-bench-pods-')) : undefined
-  const [sentBytes, subjects] = await Promise.all([
-    context.sender.prepare(spec, context.rounds + 1),
-    context.start(tailFolder === undefined ? {} : { tailFolder }),
-  ])
+  const prepared = context.sender.prepare(spec, context.rounds + 1)
+  const subjects = await context.start(tailFolder === undefined ? {} : { tailFolder }).catch(async (error: unknown) => {
+    await prepared
+    throw error
+  })
   const missing: Record<string, string> = {}
   const counts: Record<string, { sent: number; stored: number | undefined }> = {}
   const figures = new Figures()
@@ -42,7 +43,9 @@ async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult
     missing[subject.name] = whyNot(subject, row.intake)
     return false
   })
+  let sentBytes = 0
   try {
+    sentBytes = await prepared
     const before = new Map(await Promise.all(able.map(async (subject) => [subject, await subject.storedItems(row.signal)] as const)))
     for (let round = 0; round <= context.rounds; round++) {
       if (round > 1 && Date.now() > context.endMs) break

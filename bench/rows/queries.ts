@@ -43,11 +43,16 @@ export function queryRow(row: QueryRow): Row {
 
 async function runQueries(row: QueryRow, context: RowContext): Promise<RowResult> {
   const spec = row.load(context)
-  const [, subjects] = await Promise.all([context.sender.prepare(spec, 1), context.start({})])
+  const prepared = context.sender.prepare(spec, 1)
+  const subjects = await context.start({}).catch(async (error: unknown) => {
+    await prepared
+    throw error
+  })
   const missing: Record<string, string> = {}
   const figures = new Figures()
   const counts: Record<string, { sent: number; stored: number | undefined }> = {}
   try {
+    await prepared
     const able = subjects.filter((subject) => {
       const lacking = ([row.intake, row.language] as const).find((ability) => subject.places[ability] === undefined)
       if (lacking !== undefined) missing[subject.name] = whyNot(subject, lacking)

@@ -18,7 +18,7 @@ export interface Row {
 
 export interface RowContext {
   /** Sightline first, then the peer where there is one. */
-  start(options: Omit<StartOptions, 'checkpointMs' | 'profileFolder'>): Promise<Subject[]>
+  start(options: Partial<Omit<StartOptions, 'profileFolder'>>): Promise<Subject[]>
   readonly sender: SenderProcess
   readonly isQuick: boolean
   readonly seed: number

@@ -14,10 +14,11 @@ export const scrape: Row = { name: 'scrape', section: 'collector', run }
 async function run(context: RowContext): Promise<RowResult> {
   const targets = scaled(context, 100, 40)
   const bodies = { seed: context.seed, instancesPerTarget: context.isQuick ? 5 : 20, bodies: BODIES }
-  const windowMs = context.isQuick ? 1200 : 6000
+  // A window for each checkpoint, so that a round pays for one.
+  const windowMs = context.isQuick ? 1200 : 20_000
   const warmUpMs = context.isQuick ? 1200 : 12_000
   const address = await context.sender.serve(bodies)
-  const subjects = await context.start({ scrape: { address, targets } })
+  const subjects = await context.start({ scrape: { address, targets }, checkpointMs: windowMs })
   const missing: Record<string, string> = {}
   const figures = new Figures()
   const counts: Record<string, { sent: number; stored: number | undefined }> = {}
