@@ -355,6 +355,23 @@ describe.runIf(hasHelm)('the checks above see', () => {
   })
 })
 
+test('the image holds the folders the program is made of, and what is ignored for it is not among them', () => {
+  const copied = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
+    .split('\n')
+    .filter((line) => /^COPY (?!--from)/.test(line))
+  const inImage = new Set(copied.flatMap((line) => line.split(' ').slice(1, -1)))
+  const shown = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('!'))
+    .map((line) => line.slice(1))
+  expect([...inImage].toSorted()).toEqual(shown.toSorted())
+  const imported = ['main.ts', 'system.ts'].flatMap((file) =>
+    [...readFileSync(join(ROOT, file), 'utf8').matchAll(/from '\.\/([\w.-]+)/g)].map(([, name]) => name!),
+  )
+  expect(imported.length).toBeGreaterThan(5)
+  expect(imported.filter((name) => !inImage.has(name))).toEqual([])
+})
+
 test.runIf(hasHelm)('what the README says of values is what the chart has', () => {
   const readme = readFileSync(join(CHART, 'README.md'), 'utf8')
   const table = readme.slice(readme.indexOf('## Values'), readme.indexOf('## Tokens'))
