@@ -29,9 +29,9 @@ export function ingestRow(row: IngestRow): Row {
 
 async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult> {
   const spec = row.load(context)
-  const tailFolder = row.intake === 'tail' ? mkdtempSync(join(tmpdir(), 'sightline-bench-pods-')) : undefined
+  const tailRoot = row.intake === 'tail' ? mkdtempSync(join(tmpdir(), 'sightline-bench-pods-')) : undefined
   const prepared = context.sender.prepare(spec, context.rounds + 1)
-  const subjects = await context.start(tailFolder === undefined ? {} : { tailFolder }).catch(async (error: unknown) => {
+  const subjects = await context.start(tailRoot === undefined ? {} : { tailRoot }).catch(async (error: unknown) => {
     await prepared
     throw error
   })
@@ -64,7 +64,7 @@ async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult
       const count = counts[subject.name]
       if (bytes !== undefined && count !== undefined) figures.add('on disk', `B a ${row.item}`, 'less', subject.name, bytes / count.sent)
     }
-    if (tailFolder !== undefined) rmSync(tailFolder, { recursive: true, force: true })
+    if (tailRoot !== undefined) rmSync(tailRoot, { recursive: true, force: true })
   }
   const parameters = { ...spec, rounds: context.rounds, sentBytes }
   return { row: row.name, section: row.section, parameters, figures: figures.all(), counts, missing }

@@ -8,7 +8,8 @@ import { Program } from './program.ts'
 import { metricIn, pause, quiet, textOf, type StartSubject } from './subject.ts'
 
 export function sightlineOf(name: string, checkout: string, version: string): StartSubject {
-  return async ({ scrape, tailFolder, checkpointMs, profileFolder }) => {
+  return async ({ scrape, tailRoot, checkpointMs, profileFolder }) => {
+    const tailFolder = tailRoot === undefined ? undefined : join(tailRoot, name.replaceAll(' ', '-'))
     const folder = mkdtempSync(join(tmpdir(), 'sightline-bench-'))
     const [http, grpc, otlpHttp] = await freePorts(3)
     const url = `http://127.0.0.1:${http}`

@@ -28,8 +28,8 @@ export interface Subject {
 export interface StartOptions {
   /** What to scrape, each second. */
   readonly scrape?: { readonly address: string; readonly targets: number }
-  /** Where the log files will be. */
-  readonly tailFolder?: string
+  /** Below it each subject tails a folder of its own. */
+  readonly tailRoot?: string
   /** Between two checkpoints of a Sightline: short, so that each round pays for one. */
   readonly checkpointMs: number
   /** Folder for the processors' profiles of a Sightline. */
