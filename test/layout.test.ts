@@ -34,6 +34,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   re2js: ['lib/regexp'],
   snappy: ['lib/wire'],
   '@grpc/grpc-js': ['collector/receive'],
+  '@elastic/elasticsearch': ['query/elastic'],
   '@opentelemetry/': ['lib/telemetry', 'examples'],
 }
 

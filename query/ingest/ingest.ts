@@ -98,7 +98,7 @@ export class Ingest implements Appender {
       if (!this.#isOpen) throw new SightlineError('unavailable', 'cannot append yet: the journal is being replayed', { retryAfterMs: 1000 })
       let bytes = 0
       for (const batch of batches) {
-        if (signal !== 'control') this.#options.shards.checkRoom(batch.partition)
+        if (signal !== 'control') this.#options.shards.checkRoom(signal, batch.partition)
         bytes += batch.payload.length
       }
       this.#rates.take(tenant, bytes)

@@ -8,6 +8,13 @@ import type { AppendOutcome, PartitionStore, StoreLimits, StoreOpenOptions } fro
 import type { DataSignal } from './fragment.ts'
 import { readManifest, writeManifest, type PartitionLedger } from './manifest.ts'
 
+/** What a store that others share must know of its partition. */
+export interface PartitionPlace {
+  readonly number: number
+  readonly journal: string
+  readonly onTrouble: (error: unknown, where: string) => void
+}
+
 export interface PartitionOptions {
   readonly signal: DataSignal
   readonly number: number
@@ -16,7 +23,7 @@ export interface PartitionOptions {
   /** The journal's epoch: a manifest of another journal is refused. */
   readonly journal: string
   readonly limits: StoreLimits
-  readonly openStore: (options: StoreOpenOptions) => Promise<PartitionStore>
+  readonly openStore: (options: StoreOpenOptions, place: PartitionPlace) => Promise<PartitionStore>
   /** A record was dropped because the store could not take it. */
   readonly onTrouble: (error: unknown, where: string) => void
 }
@@ -66,12 +73,11 @@ export class Partition {
         `cannot open ${options.signal} partition ${options.number}: its checkpoint is of journal ${manifest.journal}, the journal here is ${options.journal}`,
       )
     }
-    const store = await options.openStore({
-      dir: join(options.dir, 'files'),
-      files: manifest?.files ?? [],
-      state: manifest?.state,
-      limits: options.limits,
-    })
+    const { number, journal, onTrouble } = options
+    const store = await options.openStore(
+      { dir: join(options.dir, 'files'), files: manifest?.files ?? [], state: manifest?.state, limits: options.limits },
+      { number, journal, onTrouble },
+    )
     return new Partition(options, store, manifest)
   }
 
@@ -108,18 +114,9 @@ export class Partition {
     }
     if (verdict === 'gap') this.#ledger.gaps++
     const outcome = this.#appendToStore(record)
-    this.#ledger.stored += outcome.stored
-    let accounted = outcome.stored
-    for (const [reason, count] of Object.entries(outcome.dropped)) {
-      this.#countDropped(reason, count)
-      accounted += count
-    }
+    const accounted = (outcome.pending ?? 0) + countOutcome(this.#ledger, outcome)
     // Items the store could not even find in damaged bytes: the ledger balances all the same.
-    if (accounted < record.items) this.#countDropped('malformed', record.items - accounted)
-  }
-
-  #countDropped(reason: string, count: number): void {
-    this.#ledger.dropped[reason] = (this.#ledger.dropped[reason] ?? 0) + count
+    if (accounted < record.items) countOutcome(this.#ledger, { stored: 0, dropped: { malformed: record.items - accounted } })
   }
 
   /** A record the store can't take is dropped whole and counted: thrown on, it would end the process at every replay. */
@@ -162,10 +159,22 @@ export class Partition {
     const ledger = { ...this.#ledger, dropped: { ...this.#ledger.dropped } }
     this.#bytesSinceCheckpoint = 0
     this.#hasNewFiles = false
-    const { files, state } = await this.store.checkpoint()
+    const { files, state, outcome } = await this.store.checkpoint()
+    if (outcome !== undefined) for (const one of [ledger, this.#ledger]) countOutcome(one, outcome)
     writeManifest(this.#dir, { journal: this.#journal, offset, producers, files, state, ledger })
     this.#checkpointOffset = offset
     await this.store.release()
     return offset
   }
+}
+
+/** Adds to the ledger; returns how many items that were. */
+function countOutcome(ledger: { stored: number; dropped: Record<string, number> }, { stored, dropped }: AppendOutcome): number {
+  ledger.stored += stored
+  let counted = stored
+  for (const [reason, count] of Object.entries(dropped)) {
+    ledger.dropped[reason] = (ledger.dropped[reason] ?? 0) + count
+    counted += count
+  }
+  return counted
 }

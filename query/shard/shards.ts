@@ -3,14 +3,14 @@
  */
 import type { JournalRecord, PartitionKey } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
-import type { FragmentKind, FragmentRunner } from './fragment.ts'
+import { DATA_SIGNALS, type DataSignal, type FragmentKind, type FragmentRunner } from './fragment.ts'
 import type { Cutoffs, PartitionStatus, ShardOptions } from './local-shard.ts'
 import { WorkerShard, type WorkerCallbacks } from './worker-shard.ts'
 
 export interface ShardsOptions extends Omit<ShardOptions, 'partitions'> {
   readonly partitionCount: number
   readonly workers: number
-  /** Bytes on the way to one worker; more is refused. */
+  /** Bytes of one signal on the way to one worker; more is refused. */
   readonly queueBytesMax: number
 }
 
@@ -27,8 +27,8 @@ export class Shards implements FragmentRunner {
     const workers = Math.max(1, Math.min(options.workers, options.partitionCount))
     const opening = Array.from({ length: workers }, (_, worker) => {
       const partitions = Array.from({ length: options.partitionCount }, (__, p) => p).filter((p) => p % workers === worker)
-      const { dir, journal, limits, checkpointIntervalMs, checkpointBytes } = options
-      return WorkerShard.open({ dir, journal, limits, checkpointIntervalMs, checkpointBytes, partitions }, callbacks)
+      const { dir, journal, limits, checkpointIntervalMs, checkpointBytes, elastic } = options
+      return WorkerShard.open({ dir, journal, limits, checkpointIntervalMs, checkpointBytes, elastic, partitions }, callbacks)
     })
     return new Shards(await Promise.all(opening), options.queueBytesMax)
   }
@@ -43,10 +43,10 @@ export class Shards implements FragmentRunner {
   }
 
   /** Errors: too_many where the owner of a partition has too much on the way already. Asked before a record goes into the journal. */
-  checkRoom(partition: number): void {
-    const owner = this.#ownerOf(partition)
-    if (owner.inFlightBytes > this.#queueBytesMax) {
-      throw new SightlineError('too_many', `cannot append: the shard of partition ${partition} has ${owner.inFlightBytes} bytes waiting`, {
+  checkRoom(signal: DataSignal, partition: number): void {
+    const waiting = this.#ownerOf(partition).inFlightBytes(signal)
+    if (waiting > this.#queueBytesMax) {
+      throw new SightlineError('too_many', `cannot append: the shard of partition ${partition} has ${waiting} bytes of ${signal} waiting`, {
         retryAfterMs: 1000,
       })
     }
@@ -58,13 +58,13 @@ export class Shards implements FragmentRunner {
 
   async appendWhenRoom(record: JournalRecord): Promise<void> {
     const owner = this.#ownerOf(record.partition)
-    await owner.below(this.#queueBytesMax)
+    await owner.below(this.#queueBytesMax, record.signal as DataSignal)
     owner.append(record)
   }
 
   /** Resolves once everything appended so far has been applied. */
   async settled(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.below(1)))
+    await Promise.all(this.#shards.flatMap((shard) => DATA_SIGNALS.map((signal) => shard.below(1, signal))))
   }
 
   async query<Store, Request, Answer>(
@@ -84,6 +84,15 @@ export class Shards implements FragmentRunner {
 
   async status(): Promise<PartitionStatus[]> {
     return (await Promise.all(this.#shards.map((shard) => shard.status()))).flat()
+  }
+
+  /** What the stores count beside the ledger, all together. */
+  async counters(): Promise<Record<string, number>> {
+    const sums: Record<string, number> = {}
+    for (const { counters } of await this.status()) {
+      for (const [name, value] of Object.entries(counters)) sums[name] = (sums[name] ?? 0) + value
+    }
+    return sums
   }
 
   async checkpoint(): Promise<void> {

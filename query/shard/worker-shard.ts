@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import type { JournalRecord, PartitionKey } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
+import type { DataSignal } from './fragment.ts'
 import type { Cutoffs, PartitionStatus, ShardOptions } from './local-shard.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
@@ -27,7 +28,8 @@ export class WorkerShard {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   #nextId = 1
-  #inFlightBytes = 0
+  /** By signal: a store that pushes back holds up no other signal. */
+  readonly #inFlightBytes: Record<DataSignal, number> = { metrics: 0, logs: 0, traces: 0 }
   #drained: (() => void)[] = []
   #closed = false
 
@@ -73,7 +75,7 @@ export class WorkerShard {
     if (message.t === 'checkpointed') return callbacks.onCheckpoint(message.key, message.offset)
     if (message.t === 'trouble') return callbacks.onTrouble(message.message, message.where)
     if (message.t === 'applied') {
-      this.#inFlightBytes -= message.bytes
+      this.#inFlightBytes[message.signal] -= message.bytes
       for (const wake of this.#drained.splice(0)) wake()
       return
     }
@@ -83,8 +85,8 @@ export class WorkerShard {
     else pending?.reject(new SightlineError(message.kind, message.message))
   }
 
-  get inFlightBytes(): number {
-    return this.#inFlightBytes
+  inFlightBytes(signal: DataSignal): number {
+    return this.#inFlightBytes[signal]
   }
 
   /** The record's payload moves to the thread where it fills its buffer alone. */
@@ -92,14 +94,14 @@ export class WorkerShard {
     const { payload } = record
     const isAlone = payload.byteOffset === 0 && payload.byteLength === payload.buffer.byteLength
     const owned = isAlone ? payload : new Uint8Array(payload)
-    this.#inFlightBytes += payload.length
+    this.#inFlightBytes[record.signal as DataSignal] += payload.length
     const message: ToWorker = { t: 'append', record: { ...record, payload: owned } }
     this.#worker.postMessage(message, [owned.buffer as ArrayBuffer])
   }
 
-  /** Resolves when fewer than `bytes` are on the way: a replay waits here instead of filling memory. */
-  async below(bytes: number): Promise<void> {
-    while (this.#inFlightBytes >= bytes) await new Promise<void>((resolve) => this.#drained.push(resolve))
+  /** Resolves when fewer than `bytes` of a signal are on the way: a replay waits here instead of filling memory. */
+  async below(bytes: number, signal: DataSignal): Promise<void> {
+    while (this.#inFlightBytes[signal] >= bytes) await new Promise<void>((resolve) => this.#drained.push(resolve))
   }
 
   query(kind: string, tenant: string, request: unknown, signal: AbortSignal): Promise<unknown> {
