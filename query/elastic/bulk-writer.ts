@@ -131,21 +131,25 @@ export class BulkWriter {
   async #try(items: BulkItem[]): Promise<BulkItem[]> {
     const { connection, indices } = this.#options
     let sent = items
+    let isSending = false
     try {
       await indices.prepared()
       sent = await this.#settleKnown(items)
       if (sent.length === 0) return []
+      isSending = true
       const { results, index } = await createAll(connection, indices.names.logs, sent)
       this.#count('requests/ok', 1)
       indices.noteWrittenTo(index)
       return await this.#settleAnswered(sent, results)
     } catch (error) {
       const status = error instanceof ElasticError ? error.status : 0
-      this.#count(`requests/${status === 429 ? 'rejected' : kindOf(error)}`, 1)
-      if (status === 400 || status === 413) return this.#divide(sent, messageOf(error))
-      // Refused before anything of it was read; any other failure may have come after the documents were stored.
-      if (status !== 429) for (const item of sent) item.isInDoubt = true
       if (status === 404) indices.forget()
+      if (isSending) {
+        this.#count(`requests/${status === 429 ? 'rejected' : kindOf(error)}`, 1)
+        if (status === 400 || status === 413) return this.#divide(sent, messageOf(error))
+        // Refused before anything of it was read; any other failure may have come after the documents were stored.
+        if (status !== 429) for (const item of sent) item.isInDoubt = true
+      }
       this.#tellTrouble(error, 'index logs')
       return sent
     }

@@ -115,7 +115,7 @@ export class LogIndices {
       tokenizer: { sightline_words: { type: 'standard', max_token_length: WORD_LENGTH_MAX } },
       analyzer: { sightline_words: { type: 'custom', tokenizer: 'sightline_words' } },
     }
-    const index = { number_of_shards: shards, number_of_replicas: replicas, refresh_interval: '1s', codec: 'best_compression', analysis }
+    const index = { number_of_shards: shards, number_of_replicas: replicas, refresh_interval: '1s', analysis }
     await this.#connection.request({
       method: 'PUT',
       path: `/_index_template/${name}`,

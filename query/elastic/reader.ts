@@ -81,7 +81,10 @@ export function createElasticLogsReader(connection: ElasticConnection, index: st
       yield* pages.rows()
     }
     const task = makeTask({ scan: (scan) => scanTask(scan) })
-    return drive(task, () => naming ?? pages?.ready, caller).finally(() => ended.abort())
+    return drive(task, () => naming ?? pages?.ready, caller).finally(() => {
+      ended.abort()
+      pages?.close()
+    })
   }
 
   return {
