@@ -12,6 +12,7 @@ import { formatDuration } from '../lib/model/index.ts'
 import type { Clock } from '../lib/runtime/clock.ts'
 import { messageOf, type SightlineError } from '../lib/runtime/errors.ts'
 import { counter, type Log } from '../lib/telemetry/index.ts'
+import type { ElasticSettings } from './elastic/index.ts'
 import { QueryGate } from './api/gate.ts'
 import { jaegerApi } from './api/jaeger/index.ts'
 import { lokiApi } from './api/loki/index.ts'
@@ -24,7 +25,7 @@ import { cutoffsOf, GroupIngest, Ingest, nextKeptShare, volumeUse, type QueryIng
 import { createLogEngine } from './logql/index.ts'
 import { createEngine } from './promql/index.ts'
 import { buildRules, type RulesProgram } from './rules-program.ts'
-import { createLogsReader } from './shard/logs/index.ts'
+import { createLogsReader, type LogsReader } from './shard/logs/index.ts'
 import { createMetricsReader } from './shard/metrics/index.ts'
 import { createTracesReader } from './shard/traces/index.ts'
 import { Shards } from './shard/index.ts'
@@ -85,6 +86,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
   const { config, dataDir, journal, shared, node, clock, log } = options
   const first = config()
   const instance = randomUUID()
+  const elastic = await openElastic(first)
   const shards = await Shards.open(
     {
       dir: join(dataDir, 'store'),
@@ -102,6 +104,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
         repeatWindowMs: first.logs.repeat_window,
         queryBytesMax: first.limits.query_bytes_max,
       },
+      elastic: elastic?.settings,
     },
     {
       onCheckpoint: (key, offset) => alone?.checkpointed(key, offset),
@@ -161,7 +164,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
   })
   const loki = lokiApi({
     engine: createLogEngine(),
-    readerOf: (tenant) => createLogsReader(cluster, tenant),
+    readerOf: elastic?.readerOf ?? ((tenant) => createLogsReader(cluster, tenant)),
     limitsOf,
     gate,
     clock,
@@ -196,6 +199,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
       await ingest.start()
       if (alone !== undefined) await rules.start()
       registerLedgerMetrics(shards)
+      elastic?.registerMetrics(shards)
       timer = startHousekeeping(options, shards)
     },
     async stop() {
@@ -207,7 +211,32 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
       cluster.stop()
       await shards.close()
       await ingest.close()
+      await elastic?.close()
     },
+  }
+}
+
+/** Where logs are kept in Elasticsearch: what the workers write with, and the front reads with. Its client is loaded only then. */
+async function openElastic({ logs, elasticsearch }: Config): Promise<
+  | {
+      readonly settings: ElasticSettings
+      readonly readerOf: (tenant: string) => LogsReader
+      registerMetrics(shards: Shards): void
+      close(): Promise<void>
+    }
+  | undefined
+> {
+  if (logs.store !== 'elasticsearch' || elasticsearch === undefined) return undefined
+  const { ElasticConnection, createElasticLogsReader, dataStreamsOf, elasticSettings, registerElasticMetrics } =
+    await import('./elastic/index.ts')
+  const settings = elasticSettings(elasticsearch)
+  const connection = new ElasticConnection(settings)
+  const index = dataStreamsOf(settings).logs
+  return {
+    settings,
+    readerOf: (tenant) => createElasticLogsReader(connection, index, tenant),
+    registerMetrics: (shards) => registerElasticMetrics(() => shards.counters()),
+    close: () => connection.close(),
   }
 }
 
@@ -222,7 +251,10 @@ function startHousekeeping({ config, dataDir, journal, clock, log }: QueryOption
     keptShare = nextKeptShare(keptShare, volumeUse(dataDir), volume_percent_max)
     if (keptShare < 1) log.warn({ keptShare }, 'the volume runs low: the oldest data goes before its time')
     const policy = { metricsMs: metrics, logsMs: logs, tracesMs: traces, volumePercentMax: volume_percent_max }
-    retentionBytes.inc(await shards.retain(cutoffsOf(policy, clock.now(), keptShare)))
+    const cutoffs = cutoffsOf(policy, clock.now(), keptShare)
+    // What is in Elasticsearch takes no room here.
+    const isElsewhere = config().logs.store === 'elasticsearch'
+    retentionBytes.inc(await shards.retain(isElsewhere ? { ...cutoffs, logs: clock.now() - logs } : cutoffs))
   }
   const timer = setInterval(() => {
     keep().catch((error: unknown) => log.error({ error: messageOf(error) }, 'housekeeping failed; it is tried again'))

@@ -35,6 +35,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   snappy: ['lib/wire'],
   '@platformatic/kafka': ['lib/journal/kafka'],
   '@grpc/grpc-js': ['collector/receive'],
+  '@elastic/elasticsearch': ['query/elastic'],
   '@opentelemetry/': ['lib/telemetry', 'examples'],
 }
 

@@ -128,7 +128,7 @@ function extraHeaders(config: Partial<HttpClientConfig>): Record<string, string>
   return out
 }
 
-function tlsOptions(tls: TlsConfig | undefined): AgentOptions {
+export function tlsOptions(tls: TlsConfig | undefined): AgentOptions {
   if (tls === undefined) return {}
   const read = (inline: string | undefined, file: string | undefined): string | undefined =>
     inline ?? (file === undefined ? undefined : readFileSync(file, 'utf8'))

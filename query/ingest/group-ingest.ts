@@ -63,9 +63,10 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
   readonly #numbers = new Set<number>()
   /** Numbers that the group took without asking: their commits are refused, ours needn't be tried again. */
   readonly #gone = new Set<number>()
+  readonly #handingOver = new Set<number>()
   readonly #lost: LostRange[] = []
   #turn: Promise<void> = Promise.resolve()
-  #reading: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
+  #reading: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined
   #isClosing = false
 
   constructor(options: GroupIngestOptions) {
@@ -85,6 +86,9 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
       revoked: (numbers) => this.#inTurn(() => this.#revoked(numbers)),
       lost: (numbers) => {
         for (const number of numbers) this.#gone.add(number)
+        // A hand-over that took too long may wait for a store that is away: this ends it.
+        const late = numbers.filter((number) => this.#handingOver.has(number))
+        if (late.length > 0) void this.#options.shards.lose(late)
         void this.#inTurn(() => this.#lose(numbers))
       },
     })
@@ -138,9 +142,14 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
     const ours = numbers.filter((number) => this.#numbers.has(number))
     if (ours.length === 0) return
     await this.#giveUp(ours)
-    await this.#options.shards.handOver(ours)
-    this.#moved('left', ours)
-    this.#startReading()
+    for (const number of ours) this.#handingOver.add(number)
+    try {
+      await this.#options.shards.handOver(ours)
+      this.#moved('left', ours)
+    } finally {
+      for (const number of ours) this.#handingOver.delete(number)
+      this.#startReading()
+    }
   }
 
   async #lose(numbers: readonly number[]): Promise<void> {
@@ -189,7 +198,8 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
   #startReading(): void {
     if (this.#isClosing || this.#readFrom.size === 0) return
     const stop = new AbortController()
-    this.#reading = { stop, done: this.#read(stop.signal) }
+    // Each signal on its own: one whose store pushes back holds up no other.
+    this.#reading = { stop, done: Promise.all(DATA.map((one) => this.#read(one, stop.signal))) }
   }
 
   async #stopReading(): Promise<void> {
@@ -198,10 +208,10 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
     this.#reading = undefined
   }
 
-  async #read(signal: AbortSignal): Promise<void> {
+  async #read(one: Signal, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#follow(signal)
+        await this.#follow(one, signal)
       } catch (error) {
         if (signal.aborted) return
         if (kindOf(error) === 'not_found') await this.#skipLost()
@@ -211,15 +221,16 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
     }
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
+  async #follow(one: Signal, signal: AbortSignal): Promise<void> {
     const { journal, shards } = this.#options
-    const from = [...this.#readFrom].map(([key, fromOffset]): ReadFrom => {
-      const [one, partition] = parts(key)
-      return { signal: one, partition, fromOffset }
+    const from = [...this.#readFrom].flatMap(([key, fromOffset]): ReadFrom[] => {
+      const [of, partition] = parts(key)
+      return of === one ? [{ signal: one, partition, fromOffset }] : []
     })
     for await (const batch of journal.read(from, { follow: true, signal })) {
       for (const record of batch) {
-        await shards.appendWhenRoom(record)
+        await shards.appendWhenRoom(record, signal)
+        if (signal.aborted) return
         const key = partitionKey(record.signal, record.partition)
         this.#readFrom.set(key, record.offset + 1)
         if (record.offset >= this.#next.get(key)!) this.#next.set(key, record.offset + 1)

@@ -112,7 +112,7 @@ export class Ingest implements QueryIngest {
   append(signal: Signal, tenant: string, batches: readonly ProducedBatch[]): Promise<void> {
     const items = batches.reduce((sum, batch) => sum + batch.items, 0)
     return this.#counted(signal, items, async () => {
-      for (const { partition } of batches) if (signal !== 'control') this.#options.shards.checkRoom(partition)
+      for (const { partition } of batches) if (signal !== 'control') this.#options.shards.checkRoom(signal, partition)
       this.#rates.take(
         tenant,
         batches.reduce((sum, { payload }) => sum + payload.length, 0),
@@ -130,7 +130,7 @@ export class Ingest implements QueryIngest {
   #appendShipped(signal: Signal, partition: number, records: readonly JournalRecord[]): Promise<void> {
     const items = records.reduce((sum, record) => sum + record.items, 0)
     return this.#counted(signal, items, async () => {
-      this.#options.shards.checkRoom(partition)
+      if (signal !== 'control') this.#options.shards.checkRoom(signal, partition)
       for (const { tenant, payload } of records) this.#rates.take(tenant, payload.length)
       await this.#appendAll(signal, partition, records)
     })

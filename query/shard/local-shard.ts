@@ -5,17 +5,18 @@
 import { join } from 'node:path'
 import { partitionKey, type JournalRecord, type Mark, type PartitionKey, type ProducerState } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
+import type { ElasticSettings } from '../elastic/index.ts'
 import type { PartitionStore, StoreLimits, StoreOpenOptions, Task } from '../store/index.ts'
 import { DATA_SIGNALS, type AnyFragmentKind, type DataSignal, type FragmentKind } from './fragment.ts'
 import type { PartitionLedger } from './manifest.ts'
-import { Partition, type CommitMark, type OwnedFrom } from './partition.ts'
+import { Partition, type CommitMark, type OwnedFrom, type PartitionPlace } from './partition.ts'
 import type { ProducerCounts } from './producer-ledger.ts'
 import { Scheduler } from './scheduler.ts'
 
 /** What a signal brings to a shard: how its store is opened, and the fragments it answers. */
 export interface SignalHost {
   readonly signal: DataSignal
-  openStore(options: StoreOpenOptions): Promise<PartitionStore>
+  openStore(options: StoreOpenOptions, place: PartitionPlace): Promise<PartitionStore>
   readonly kinds: readonly AnyFragmentKind[]
 }
 
@@ -30,6 +31,8 @@ export interface ShardOptions {
   readonly limits: StoreLimits
   readonly checkpointIntervalMs: number
   readonly checkpointBytes: number
+  /** Where logs are kept, if not here. */
+  readonly elastic?: ElasticSettings | undefined
 }
 
 export interface PartitionStatus {
@@ -40,6 +43,8 @@ export interface PartitionStatus {
   readonly checkpointOffset: number
   readonly memoryBytes: number
   readonly ledger: PartitionLedger
+  /** What its store counts beside. */
+  readonly counters: Readonly<Record<string, number>>
 }
 
 /** A partition as it was opened, with what it knows of producers. */
@@ -60,6 +65,8 @@ export type Cutoffs = Readonly<Record<DataSignal, number>>
 const TICK_MS = 1000
 /** Compaction is looked for this often, in ticks. */
 const COMPACT_TICKS = 30
+/** What a last checkpoint may take where a store elsewhere has to answer. */
+const DRAIN_MS = 10_000
 
 export class LocalShard {
   readonly #options: ShardOptions
@@ -71,6 +78,7 @@ export class LocalShard {
   #timer: NodeJS.Timeout | undefined
   #ticks = 0
   #tending = false
+  readonly #settling = new Set<PartitionKey>()
 
   private constructor(options: ShardOptions, callbacks: ShardCallbacks) {
     this.#options = options
@@ -95,7 +103,7 @@ export class LocalShard {
       dir: join(this.#options.dir, host.signal, String(number)),
       journal: this.#options.journal,
       limits: this.#options.limits,
-      openStore: (options) => host.openStore(options),
+      openStore: (options, place) => host.openStore(options, place),
       commit: this.#options.node === undefined ? undefined : this.#callbacks.commit,
       onTrouble: this.#callbacks.onError,
     })
@@ -133,6 +141,11 @@ export class LocalShard {
     partition.append(record)
   }
 
+  /** undefined while the partition's store can take more, otherwise resolves when it can. */
+  room({ signal, partition }: JournalRecord): Promise<void> | undefined {
+    return this.#partitions.get(partitionKey(signal, partition))?.store.room?.()
+  }
+
   /** The merged answer of this shard's partitions. Errors: whatever the kind throws; not_found for a kind this version doesn't know. */
   query(kindName: string, tenant: string, request: unknown, signal?: AbortSignal): Promise<unknown> {
     const kind = this.#kinds.get(kindName)
@@ -163,7 +176,7 @@ export class LocalShard {
       for (const partition of this.#partitions.values()) {
         const ageMs = Date.now() - (this.#lastCheckpointMs.get(partition.key) ?? 0)
         const isDue = ageMs >= this.#options.checkpointIntervalMs || partition.bytesSinceCheckpoint >= this.#options.checkpointBytes
-        if (isDue && partition.needsCheckpoint) await this.#checkpoint(partition)
+        if (isDue && partition.needsCheckpoint) await this.#checkpointInTurn(partition)
         if (this.#ticks % COMPACT_TICKS === 0) {
           const merged = await this.#scheduler.runInBackground(partition.store.compact(Date.now()))
           if (merged) partition.markChanged()
@@ -181,8 +194,27 @@ export class LocalShard {
     this.#callbacks.onCheckpoint(partition.key, await partition.checkpoint())
   }
 
+  /** One whose store settles later is not waited for: others would wait as long as somebody else is away. */
+  async #checkpointInTurn(partition: Partition): Promise<void> {
+    if (partition.store.settlesLater !== true) return this.#checkpoint(partition)
+    if (this.#settling.has(partition.key)) return
+    this.#settling.add(partition.key)
+    this.#checkpoint(partition)
+      .catch((error: unknown) => this.#callbacks.onError(error, `checkpoint of ${partition.key}`))
+      .finally(() => this.#settling.delete(partition.key))
+  }
+
   async checkpointAll(): Promise<void> {
-    for (const partition of this.#partitions.values()) await this.#checkpoint(partition)
+    await this.#checkpointLocal()
+    await Promise.all(this.#settlingLater().map((partition) => this.#checkpoint(partition)))
+  }
+
+  async #checkpointLocal(): Promise<void> {
+    for (const partition of this.#partitions.values()) if (partition.store.settlesLater !== true) await this.#checkpoint(partition)
+  }
+
+  #settlingLater(): Partition[] {
+    return [...this.#partitions.values()].filter(({ store }) => store.settlesLater === true)
   }
 
   /** Forgets what is older than the cut-offs; returns bytes freed. */
@@ -204,6 +236,7 @@ export class LocalShard {
       checkpointOffset: partition.checkpointOffset,
       memoryBytes: partition.store.memoryBytes(),
       ledger: partition.ledger,
+      counters: partition.store.counters?.() ?? {},
     }))
   }
 
@@ -226,8 +259,23 @@ export class LocalShard {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     while (this.#tending) await new Promise((resolve) => setTimeout(resolve, 5))
-    await this.checkpointAll()
+    await this.#checkpointLocal()
+    const settled = this.#settlingLater().map((partition) => this.#settle(partition))
+    let timer: NodeJS.Timeout | undefined
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)))
+    if (settled.length > 0) await Promise.race([Promise.all(settled), enough])
+    clearTimeout(timer)
     for (const partition of this.#partitions.values()) await partition.store.close()
+    await Promise.all(settled)
+  }
+
+  /** Until nothing is left to settle. What a store elsewhere doesn't take is in the journal, and replayed at the next start. */
+  async #settle(partition: Partition): Promise<void> {
+    try {
+      while (partition.needsCheckpoint) await this.#checkpoint(partition)
+    } catch (error) {
+      this.#callbacks.onError(error, `last checkpoint of ${partition.key}`)
+    }
   }
 }
 

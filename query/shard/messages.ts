@@ -1,6 +1,7 @@
 /** What the front and a worker thread say to each other. */
 import type { JournalRecord, Mark, PartitionKey } from '../../lib/journal/index.ts'
 import type { ErrorKind } from '../../lib/runtime/errors.ts'
+import type { DataSignal } from './fragment.ts'
 import type { Cutoffs, OpenedPartition, ShardOptions } from './local-shard.ts'
 
 export type ToWorker =
@@ -25,7 +26,7 @@ export type FromWorker =
   | { readonly t: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly t: 'error'; readonly id: number; readonly kind: ErrorKind; readonly message: string }
   /** Payload bytes applied since the last such message. */
-  | { readonly t: 'applied'; readonly bytes: number }
+  | { readonly t: 'applied'; readonly signal: DataSignal; readonly bytes: number }
   | { readonly t: 'checkpointed'; readonly key: PartitionKey; readonly offset: number }
   | { readonly t: 'commit'; readonly commit: number; readonly key: PartitionKey; readonly mark: Omit<Mark, 'node'> }
   | { readonly t: 'trouble'; readonly message: string; readonly where: string }

@@ -26,6 +26,13 @@ import { ProducerLedger, type ProducerCounts } from './producer-ledger.ts'
 /** Asks the group; true where it accepted the mark. Never rejects. */
 export type CommitMark = (key: PartitionKey, mark: Omit<Mark, 'node'>) => Promise<boolean>
 
+/** What a store that others share must know of its partition. */
+export interface PartitionPlace {
+  readonly number: number
+  readonly journal: string
+  readonly onTrouble: (error: unknown, where: string) => void
+}
+
 export interface PartitionOptions {
   readonly signal: DataSignal
   readonly number: number
@@ -34,7 +41,7 @@ export interface PartitionOptions {
   /** The journal's epoch: a manifest of another journal is refused. */
   readonly journal: string
   readonly limits: StoreLimits
-  readonly openStore: (options: StoreOpenOptions) => Promise<PartitionStore>
+  readonly openStore: (options: StoreOpenOptions, place: PartitionPlace) => Promise<PartitionStore>
   /** Absent: this node is alone. */
   readonly commit?: CommitMark | undefined
   /** A record was dropped because the store could not take it. */
@@ -132,8 +139,9 @@ export class Partition {
     if (candidate !== undefined) {
       if (plan.candidate === 'accept') acceptCandidate(dir)
       else dropCandidate(dir)
-      await this.#reopen()
     }
+    // A store that others share must not go by what it knew of them when this node had the partition last.
+    if (candidate !== undefined || this.#store.settlesLater === true) await this.#reopen()
     this.#since = plan.since
     this.#owners = plan.owners
     this.#nextOffset = plan.offset
@@ -154,7 +162,9 @@ export class Partition {
 
   /** The group went on without this node: what no accepted checkpoint holds is not ours. */
   async lose(): Promise<void> {
-    await this.#checkpointing
+    // Its checkpoint may wait for somebody who is away.
+    if (this.#store.settlesLater === true) await this.#store.close()
+    await this.#checkpointing?.catch(() => {})
     if (this.#isOwned) await this.#rollBack()
   }
 
@@ -199,19 +209,10 @@ export class Partition {
     }
     if (verdict === 'gap') this.#ledger.gaps++
     const outcome = this.#appendToStore(record)
-    this.#ledger.stored += outcome.stored
-    let accounted = outcome.stored
-    for (const [reason, count] of Object.entries(outcome.dropped)) {
-      this.#countDropped(reason, count)
-      accounted += count
-    }
+    const accounted = (outcome.pending ?? 0) + countOutcome(this.#ledger, outcome)
     // Items the store could not even find in damaged bytes: the ledger balances all the same.
-    if (accounted < record.items) this.#countDropped('malformed', record.items - accounted)
+    if (accounted < record.items) countOutcome(this.#ledger, { stored: 0, dropped: { malformed: record.items - accounted } })
     this.#byProducer.note(record, verdict, gap, outcome)
-  }
-
-  #countDropped(reason: string, count: number): void {
-    this.#ledger.dropped[reason] = (this.#ledger.dropped[reason] ?? 0) + count
   }
 
   /** A record the store can't take is dropped whole and counted: thrown on, it would end the process at every replay. */
@@ -252,7 +253,8 @@ export class Partition {
     const learnFrom = this.#learn.from(offset)
     this.#bytesSinceCheckpoint = 0
     this.#hasNewFiles = false
-    const { files, state } = await this.#store.checkpoint()
+    const { files, state, outcome } = await this.#store.checkpoint()
+    if (outcome !== undefined) for (const one of [ledger, this.#ledger]) countOutcome(one, outcome)
     const manifest: Manifest = { journal, offset, producers, files, state, ledger, byProducer, since: this.#since, owners: this.#owners }
     if (commit === undefined || offset === this.#checkpointOffset) {
       // Alone, or the same records in other files: nobody needs to agree.
@@ -281,8 +283,10 @@ function readChecked({ dir, journal, signal, number }: PartitionOptions): Manife
   )
 }
 
-function openStore({ dir, limits, openStore: open }: PartitionOptions, manifest: Manifest | undefined): Promise<PartitionStore> {
-  return open({ dir: join(dir, 'files'), files: manifest?.files ?? [], state: manifest?.state, limits })
+function openStore(options: PartitionOptions, manifest: Manifest | undefined): Promise<PartitionStore> {
+  const { dir, limits, number, journal, onTrouble } = options
+  const files = { dir: join(dir, 'files'), files: manifest?.files ?? [], state: manifest?.state, limits }
+  return options.openStore(files, { number, journal, onTrouble })
 }
 
 function ledgerOf(manifest: Manifest | undefined): MutableLedger {
@@ -293,4 +297,15 @@ function ledgerOf(manifest: Manifest | undefined): MutableLedger {
 function storeRecordOf(record: JournalRecord): Parameters<PartitionStore['append']>[1] {
   const { payload, offset, appendedMs, position } = record
   return { payload, offset, appendedMs, positioned: position !== '' }
+}
+
+/** Adds to the ledger; returns how many items that were. */
+function countOutcome(ledger: { stored: number; dropped: Record<string, number> }, { stored, dropped }: AppendOutcome): number {
+  ledger.stored += stored
+  let counted = stored
+  for (const [reason, count] of Object.entries(dropped)) {
+    ledger.dropped[reason] = (ledger.dropped[reason] ?? 0) + count
+    counted += count
+  }
+  return counted
 }

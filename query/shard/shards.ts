@@ -3,7 +3,7 @@
  */
 import type { JournalRecord, Mark, PartitionKey } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
-import { type FragmentKind, type FragmentRunner } from './fragment.ts'
+import { DATA_SIGNALS, type DataSignal, type FragmentKind, type FragmentRunner } from './fragment.ts'
 import type { Cutoffs, Holding, OpenedPartition, PartitionStatus, ShardOptions } from './local-shard.ts'
 import type { OwnedFrom } from './partition.ts'
 import type { ProducerCounts } from './producer-ledger.ts'
@@ -14,7 +14,7 @@ export interface ShardsOptions extends Omit<ShardOptions, 'partitions' | 'node'>
   readonly node?: string | undefined
   readonly partitionCount: number
   readonly workers: number
-  /** Bytes on the way to one worker; more is refused. */
+  /** Bytes of one signal on the way to one worker; more is refused. */
   readonly queueBytesMax: number
 }
 
@@ -33,7 +33,7 @@ export class Shards implements FragmentRunner {
     const all = Array.from({ length: options.partitionCount }, (_, p) => p)
     const opening = Array.from({ length: workers }, (_, worker) => {
       const partitions = all.filter((p) => p % workers === worker)
-      const common = { dir, journal, limits, checkpointIntervalMs, checkpointBytes, partitions }
+      const common = { dir, journal, limits, checkpointIntervalMs, checkpointBytes, elastic: options.elastic, partitions }
       return WorkerShard.open(node === undefined ? common : { ...common, node }, callbacks)
     })
     return new Shards(await Promise.all(opening), options.queueBytesMax)
@@ -49,10 +49,10 @@ export class Shards implements FragmentRunner {
   }
 
   /** Errors: too_many where the owner of a partition has too much on the way already. Asked before a record goes into the journal. */
-  checkRoom(partition: number): void {
-    const owner = this.#ownerOf(partition)
-    if (owner.inFlightBytes > this.#queueBytesMax) {
-      throw new SightlineError('too_many', `cannot append: the shard of partition ${partition} has ${owner.inFlightBytes} bytes waiting`, {
+  checkRoom(signal: DataSignal, partition: number): void {
+    const waiting = this.#ownerOf(partition).inFlightBytes(signal)
+    if (waiting > this.#queueBytesMax) {
+      throw new SightlineError('too_many', `cannot append: the shard of partition ${partition} has ${waiting} bytes of ${signal} waiting`, {
         retryAfterMs: 1000,
       })
     }
@@ -62,10 +62,11 @@ export class Shards implements FragmentRunner {
     this.#ownerOf(record.partition).append(record)
   }
 
-  async appendWhenRoom(record: JournalRecord): Promise<void> {
+  /** Aborted, nothing was appended. */
+  async appendWhenRoom(record: JournalRecord, abort?: AbortSignal): Promise<void> {
     const owner = this.#ownerOf(record.partition)
-    await owner.below(this.#queueBytesMax)
-    owner.append(record)
+    await owner.below(this.#queueBytesMax, record.signal as DataSignal, abort)
+    if (abort?.aborted !== true) owner.append(record)
   }
 
   /** The group gave these partitions to this node; answers where each goes on. Nothing of them is appended before. */
@@ -106,7 +107,7 @@ export class Shards implements FragmentRunner {
 
   /** Resolves once everything appended so far has been applied. */
   async settled(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.below(1)))
+    await Promise.all(this.#shards.flatMap((shard) => DATA_SIGNALS.map((signal) => shard.below(1, signal))))
   }
 
   async query<Store, Request, Answer>(
@@ -126,6 +127,15 @@ export class Shards implements FragmentRunner {
 
   async status(): Promise<PartitionStatus[]> {
     return (await Promise.all(this.#shards.map((shard) => shard.status()))).flat()
+  }
+
+  /** What the stores count beside the ledger, all together. */
+  async counters(): Promise<Record<string, number>> {
+    const sums: Record<string, number> = {}
+    for (const { counters } of await this.status()) {
+      for (const [name, value] of Object.entries(counters)) sums[name] = (sums[name] ?? 0) + value
+    }
+    return sums
   }
 
   async checkpoint(): Promise<void> {

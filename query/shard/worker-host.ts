@@ -1,13 +1,15 @@
 /** The inside of a shard's thread: messages in, a local shard, messages out. `worker.ts` is the shell that is started. */
 import type { MessagePort } from 'node:worker_threads'
 import { kindOf, messageOf } from '../../lib/runtime/errors.ts'
+import type { JournalRecord } from '../../lib/journal/index.ts'
+import type { DataSignal } from './fragment.ts'
 import { LocalShard, type ShardOptions, type SignalHost } from './local-shard.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
 export async function hostShard(port: MessagePort, options: ShardOptions, hosts: readonly SignalHost[]): Promise<void> {
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer)
   const queries = new Map<number, AbortController>()
-  let appliedBytes = 0
+  const appliedBytes = new Map<DataSignal, number>()
   const commits = new Map<number, (accepted: boolean) => void>()
   let nextCommit = 1
 
@@ -27,15 +29,24 @@ export async function hostShard(port: MessagePort, options: ShardOptions, hosts:
     return
   }
 
-  /** One message for all records of a turn of the event loop. */
-  const noteApplied = (bytes: number): void => {
-    if (appliedBytes === 0) {
+  /** One message a signal for all records of a turn of the event loop. */
+  const noteApplied = ({ signal, payload }: JournalRecord): void => {
+    const key = signal as DataSignal
+    if (appliedBytes.size === 0) {
       setImmediate(() => {
-        send({ t: 'applied', bytes: appliedBytes })
-        appliedBytes = 0
+        for (const [of, bytes] of appliedBytes) send({ t: 'applied', signal: of, bytes })
+        appliedBytes.clear()
       })
     }
-    appliedBytes += bytes
+    appliedBytes.set(key, (appliedBytes.get(key) ?? 0) + payload.length)
+  }
+
+  /** A store that is full has not applied the record yet: the front counts it as on the way, and pushes back. */
+  const append = (record: JournalRecord): void => {
+    shard.append(record)
+    const room = shard.room(record)
+    if (room === undefined) noteApplied(record)
+    else void room.then(() => noteApplied(record))
   }
 
   const answer = async (
@@ -64,8 +75,7 @@ export async function hostShard(port: MessagePort, options: ShardOptions, hosts:
   port.on('message', (message: ToWorker) => {
     switch (message.t) {
       case 'append':
-        shard.append(message.record)
-        return noteApplied(message.record.payload.length)
+        return append(message.record)
       case 'query':
         return query(message)
       case 'cancel':

@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import type { JournalRecord, Mark, PartitionKey } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
+import type { DataSignal } from './fragment.ts'
 import type { Cutoffs, Holding, OpenedPartition, PartitionStatus, ShardOptions } from './local-shard.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import type { CommitMark, OwnedFrom } from './partition.ts'
@@ -31,7 +32,8 @@ export class WorkerShard {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   #nextId = 1
-  #inFlightBytes = 0
+  /** By signal: a store that pushes back holds up no other signal. */
+  readonly #inFlightBytes: Record<DataSignal, number> = { metrics: 0, logs: 0, traces: 0 }
   #drained: (() => void)[] = []
   #closed = false
 
@@ -82,7 +84,7 @@ export class WorkerShard {
       return void answer.then((accepted) => this.#worker.postMessage({ t: 'committed', commit, accepted } satisfies ToWorker))
     }
     if (message.t === 'applied') {
-      this.#inFlightBytes -= message.bytes
+      this.#inFlightBytes[message.signal] -= message.bytes
       for (const wake of this.#drained.splice(0)) wake()
       return
     }
@@ -92,8 +94,8 @@ export class WorkerShard {
     else pending?.reject(new SightlineError(message.kind, message.message))
   }
 
-  get inFlightBytes(): number {
-    return this.#inFlightBytes
+  inFlightBytes(signal: DataSignal): number {
+    return this.#inFlightBytes[signal]
   }
 
   /** The record's payload moves to the thread where it fills its buffer alone. */
@@ -101,14 +103,19 @@ export class WorkerShard {
     const { payload } = record
     const isAlone = payload.byteOffset === 0 && payload.byteLength === payload.buffer.byteLength
     const owned = isAlone ? payload : new Uint8Array(payload)
-    this.#inFlightBytes += payload.length
+    this.#inFlightBytes[record.signal as DataSignal] += payload.length
     const message: ToWorker = { t: 'append', record: { ...record, payload: owned } }
     this.#worker.postMessage(message, [owned.buffer as ArrayBuffer])
   }
 
-  /** Resolves when fewer than `bytes` are on the way: a replay waits here instead of filling memory. */
-  async below(bytes: number): Promise<void> {
-    while (this.#inFlightBytes >= bytes) await new Promise<void>((resolve) => this.#drained.push(resolve))
+  /** Resolves when fewer than `bytes` of a signal are on the way, or on abort: a replay waits here instead of filling memory. */
+  async below(bytes: number, signal: DataSignal, abort?: AbortSignal): Promise<void> {
+    while (this.#inFlightBytes[signal] >= bytes && abort?.aborted !== true) {
+      await new Promise<void>((resolve) => {
+        this.#drained.push(resolve)
+        abort?.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
   }
 
   query(kind: string, tenant: string, request: unknown, signal: AbortSignal): Promise<unknown> {

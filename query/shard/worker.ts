@@ -1,7 +1,8 @@
 /** The thread of a worker shard: nothing but the start of what `worker-host.ts` does. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { HOSTS } from './hosts.ts'
+import { hostsOf } from './hosts.ts'
 import type { ShardOptions } from './local-shard.ts'
 import { hostShard } from './worker-host.ts'
 
-await hostShard(parentPort!, workerData as ShardOptions, HOSTS)
+const options = workerData as ShardOptions
+await hostShard(parentPort!, options, await hostsOf(options))

@@ -27,9 +27,11 @@ export interface StoreRecord {
   readonly positioned: boolean
 }
 
-/** What became of a record's items. `stored` + all of `dropped` = the items in the record. */
+/** What became of a record's items. `stored` + all of `dropped` + `pending` = the items in the record. */
 export interface AppendOutcome {
   readonly stored: number
+  /** Items a shared store has not answered for yet; the checkpoint that covers them tells what became of them. */
+  readonly pending?: number
   /** Items not stored, by reason: `duplicate`, `conflict`, `future`, `limit_series`, `unknown_layout`, `malformed`, … */
   readonly dropped: Readonly<Record<string, number>>
 }
@@ -52,6 +54,8 @@ export interface CheckpointFiles {
   readonly files: readonly StoreFile[]
   /** Small JSON state the store wants back on start. */
   readonly state: unknown
+  /** What became of the items that `append` left pending since the checkpoint before. */
+  readonly outcome?: AppendOutcome
 }
 
 export interface PartitionStore {
@@ -59,6 +63,15 @@ export interface PartitionStore {
 
   /** Takes in what later records refer to (layouts), and nothing else: the record's items are another holder's. */
   learn?(tenant: string, record: StoreRecord): void
+
+  /** Where a store sends data elsewhere: undefined while it can take more, otherwise resolves when it can. Who appends waits for it, within bounds. */
+  room?(): Promise<void> | undefined
+
+  /** True where a checkpoint may take as long as somebody else is away: nothing else waits for it. */
+  readonly settlesLater?: boolean
+
+  /** Counts since the start, by name, for whoever shows metrics. */
+  counters?(): Readonly<Record<string, number>>
 
   /**
    * Makes everything appended before the call durable in files. Takes its snapshot synchronously, then writes and fsyncs; appends go on

@@ -155,17 +155,17 @@ export function queriesOf(endMs: number): string[] {
 }
 
 /** An answer without what differs between any two runs: statistics, order of series, paging of the search. */
-export function comparable(path: string, text: string): unknown {
+export function comparable(text: string): unknown {
   const answer = JSON.parse(text) as { data?: Record<string, unknown>; traces?: { traceID: string }[]; metrics?: unknown }
   delete answer.metrics
   if (answer.data !== undefined && !Array.isArray(answer.data)) delete answer.data['stats']
-  return sorted(path, answer)
+  return sorted(answer)
 }
 
 /** Lists of objects have no order of their own here, but for entries of a log stream and points of a series. */
-function sorted(path: string, value: unknown): unknown {
+function sorted(value: unknown): unknown {
   if (Array.isArray(value)) {
-    const items = value.map((one) => sorted(path, one))
+    const items = value.map((one) => sorted(one))
     return items.every((one) => typeof one === 'object' && one !== null && !Array.isArray(one))
       ? items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
       : items
@@ -176,6 +176,6 @@ function sorted(path: string, value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, one]) => [key, sorted(path, one)]),
+      .map(([key, one]) => [key, sorted(one)]),
   )
 }
