@@ -9,6 +9,7 @@ import type { LoadSpec } from '../load/messages.ts'
 import { pause, whyNot, type Intake, type Signal, type Subject } from '../subjects/subject.ts'
 import { countedIn } from './counted.ts'
 import { Figures } from './figures.ts'
+import { startPrepared } from './prepared.ts'
 import type { Row, RowContext, RowResult, Section } from './row.ts'
 
 export interface IngestRow {
@@ -30,11 +31,7 @@ export function ingestRow(row: IngestRow): Row {
 async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult> {
   const spec = row.load(context)
   const tailRoot = row.intake === 'tail' ? mkdtempSync(join(tmpdir(), 'sightline-bench-pods-')) : undefined
-  const prepared = context.sender.prepare(spec, context.rounds + 1)
-  const subjects = await context.start(tailRoot === undefined ? {} : { tailRoot }).catch(async (error: unknown) => {
-    await prepared
-    throw error
-  })
+  const { subjects, sentBytes } = await startPrepared(context, spec, context.rounds + 1, tailRoot === undefined ? {} : { tailRoot })
   const missing: Record<string, string> = {}
   const counts: Record<string, { sent: number; stored: number | undefined }> = {}
   const figures = new Figures()
@@ -43,9 +40,7 @@ async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult
     missing[subject.name] = whyNot(subject, row.intake)
     return false
   })
-  let sentBytes = 0
   try {
-    sentBytes = await prepared
     const before = new Map(await Promise.all(able.map(async (subject) => [subject, await subject.storedItems(row.signal)] as const)))
     for (let round = 0; round <= context.rounds; round++) {
       if (round > 1 && Date.now() > context.endMs) break

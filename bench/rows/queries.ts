@@ -7,6 +7,7 @@ import { percentile } from '../measure/statistics.ts'
 import { textOf, whyNot, type Intake, type Language, type Signal, type Subject } from '../subjects/subject.ts'
 import { countedIn } from './counted.ts'
 import { Figures } from './figures.ts'
+import { startPrepared } from './prepared.ts'
 import type { Row, RowContext, RowResult, Section } from './row.ts'
 
 export interface QueryWindow {
@@ -43,16 +44,11 @@ export function queryRow(row: QueryRow): Row {
 
 async function runQueries(row: QueryRow, context: RowContext): Promise<RowResult> {
   const spec = row.load(context)
-  const prepared = context.sender.prepare(spec, 1)
-  const subjects = await context.start({}).catch(async (error: unknown) => {
-    await prepared
-    throw error
-  })
+  const { subjects } = await startPrepared(context, spec, 1, {})
   const missing: Record<string, string> = {}
   const figures = new Figures()
   const counts: Record<string, { sent: number; stored: number | undefined }> = {}
   try {
-    await prepared
     const able = subjects.filter((subject) => {
       const lacking = ([row.intake, row.language] as const).find((ability) => subject.places[ability] === undefined)
       if (lacking !== undefined) missing[subject.name] = whyNot(subject, lacking)
