@@ -23,7 +23,7 @@ export function inRange(tenant: string, start: NanoTime, end: NanoTime): Clause[
   const timestamps = new TimestampWriter()
   const gte = timestamps.write(Math.max(0, start.ms), start.ms < 0 ? 0 : start.subNs)
   const lt = timestamps.write(Math.max(0, end.ms), end.ms < 0 ? 0 : end.subNs)
-  return [{ term: { tenant } }, { range: { '@timestamp': { gte, lt: earlier(lt) } } }]
+  return [{ term: { tenant } }, { range: { '@timestamp': { gte: earlier(gte), lt: earlier(lt) } } }]
 }
 
 /** date_nanos ends here. */

@@ -201,10 +201,13 @@ export class ElasticLogStore implements PartitionStore, ItemOwner {
     return false
   }
 
-  /** Retention of all partitions: whole backing indices, in the background. It is one for all tenants. */
+  /** Retention of all partitions: whole backing indices, in the background. It is one for all tenants. Where this partition has no checkpoints, rollover is seen to here. */
   dropBefore(cutoffMs: (tenant: string) => number): number {
     if (this.#options.keepsIndices && !this.#tending && !this.#isClosed) {
-      void this.#tend('delete old indices', () => this.#options.indices.deleteBefore(cutoffMs('default')))
+      void this.#tend('roll over or delete old indices', async () => {
+        await this.#options.indices.rollOver()
+        await this.#options.indices.deleteBefore(cutoffMs('default'))
+      })
     }
     return 0
   }
