@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readAll, recordOf } from '../contract.ts'
 import { SequenceTracker, type JournalRecord, type KafkaJournal } from '../index.ts'
-import { eventually, kafkaConfigOf, KafkaServer, newPrefix, openJournal, whyNoKafka } from './kafka.testkit.ts'
+import { eventually, kafkaConfigOf, KafkaServer, newPrefix, PATIENCE_MS, openJournal, whyNoKafka } from './kafka.testkit.ts'
 
 const reason = whyNoKafka()
 const PARTITIONS = [0, 1, 2, 3]
@@ -35,12 +35,12 @@ class Load {
   }
 }
 
-describe.skipIf(reason !== undefined)('a broker that is killed', () => {
+describe.skipIf(reason !== undefined)('a broker that is killed', { timeout: PATIENCE_MS }, () => {
   let server: KafkaServer
 
   beforeAll(async () => {
     server = await KafkaServer.start()
-  })
+  }, PATIENCE_MS)
 
   afterAll(async () => {
     await server?.stop()

@@ -29,14 +29,19 @@ export class Connections {
   get(broker: Broker): Promise<Connection> {
     if (this.#closed) return Promise.reject(new Error('connections are closed'))
     const key = `${broker.host}:${broker.port}`
-    const open = this.#open.get(key) ?? this.#connect(key, broker)
-    this.#open.set(key, open)
-    return open
+    const open = this.#open.get(key)
+    if (open !== undefined) return open
+    const forget = (): void => {
+      if (this.#open.get(key) === connecting) this.#open.delete(key)
+    }
+    const connecting = this.#connect(broker, forget)
+    this.#open.set(key, connecting)
+    connecting.catch(forget)
+    return connecting
   }
 
-  async #connect(key: string, broker: Broker): Promise<Connection> {
+  async #connect(broker: Broker, forget: () => void): Promise<Connection> {
     const connection = new Connection(this.#clientId, this.#options)
-    const forget = (): boolean => this.#open.delete(key)
     connection.on('error', forget)
     connection.on('close', forget)
     await connection.connect(broker.host, broker.port)

@@ -262,3 +262,9 @@ function takeBatch(batch: RecordsBatch, position: Position, out: FetchedRecord[]
   }
   position.offset = next
 }
+
+/** The bytes in a buffer of exactly their size, the receiver's own. A value that came in several pieces has been put together into such a one already. */
+export function ownBytes(value: Buffer): Uint8Array {
+  const isOwn = value.byteOffset === 0 && value.buffer.byteLength === value.length
+  return isOwn ? new Uint8Array(value.buffer) : new Uint8Array(value)
+}

@@ -4,7 +4,7 @@
  */
 import type { Signal } from '../partition.ts'
 import type { AppendRecord, Encoding, JournalRecord, ProducerMark } from '../record.ts'
-import type { FetchedRecord } from './fetch.ts'
+import { ownBytes, type FetchedRecord } from './fetch.ts'
 
 const ENCODINGS: ReadonlySet<string> = new Set<Encoding>(['rows', 'otlp', 'remote-write-1', 'remote-write-2', 'json'])
 const NAMES = ['encoding', 'tenant', 'items', 'producer', 'epoch', 'sequence', 'previous', 'position'] as const
@@ -36,7 +36,7 @@ export function messageBytesMax(record: AppendRecord, producer: string, epoch: s
   return record.payload.length + FRAME_BYTES + texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
 }
 
-/** The record, or why this message is none of ours. The payload is a copy of exactly its size: the fetched bytes are one buffer with its neighbours. */
+/** The record, or why this message is none of ours. The payload is a buffer of exactly its size, the receiver's. */
 export function decodeRecord(signal: Signal, partition: number, message: FetchedRecord): JournalRecord | string {
   const texts: Partial<Record<string, string>> = {}
   // The client gives an empty value as null: control records are of no tenant.
@@ -61,7 +61,7 @@ export function decodeRecord(signal: Signal, partition: number, message: Fetched
     items,
     position,
     mark: { producer, epoch, sequence, previous },
-    payload: new Uint8Array(message.value),
+    payload: ownBytes(message.value),
   }
 }
 

@@ -2,23 +2,24 @@ import { CompressionTypes, Partitioners, type Producer } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { openKafkaInputs, type InputRecord, type InputsLost, type KafkaInputs, type KafkaInputsOptions } from '../index.ts'
 import {
+  createTopic,
   deleteBefore,
   eventually,
   kafkaConfigOf,
   kafkajsOf,
   KafkaServer,
   newPrefix,
+  PATIENCE_MS,
   openJournal,
   whyNoKafka,
-  withAdmin,
 } from './kafka.testkit.ts'
 
 const reason = whyNoKafka()
 const PARTITIONS = 4
-const QUICK = { session_timeout: '3s', rebalance_timeout: '3s', heartbeat_interval: '200ms' }
+const STEADY = { session_timeout: '20s', rebalance_timeout: '20s', heartbeat_interval: '200ms' }
 const textOf = (record: InputRecord): string => Buffer.from(record.value).toString()
 
-describe.skipIf(reason !== undefined)('input topics', () => {
+describe.skipIf(reason !== undefined)('input topics', { timeout: PATIENCE_MS }, () => {
   let server: KafkaServer
   let producer: Producer
   const running: { close(): Promise<void> }[] = []
@@ -27,7 +28,7 @@ describe.skipIf(reason !== undefined)('input topics', () => {
     server = await KafkaServer.start()
     producer = kafkajsOf(server).producer({ createPartitioner: Partitioners.DefaultPartitioner })
     await producer.connect()
-  })
+  }, PATIENCE_MS)
 
   afterEach(async () => {
     await Promise.all(running.splice(0).map((one) => one.close()))
@@ -48,7 +49,7 @@ describe.skipIf(reason !== undefined)('input topics', () => {
       throw new Error(`unexpected: ${JSON.stringify(what)}`)
     }
     const inputs = await openKafkaInputs({
-      config: kafkaConfigOf(server, prefix, QUICK),
+      config: kafkaConfigOf(server, prefix, STEADY),
       partitions: PARTITIONS,
       node,
       handle,
@@ -183,9 +184,7 @@ describe.skipIf(reason !== undefined)('input topics', () => {
 
   test('topics that others made keep their partition count, and are read from their start', async () => {
     const prefix = newPrefix()
-    await withAdmin(server, (admin) =>
-      admin.createTopics({ topics: [{ topic: `${prefix}.in.logs`, numPartitions: 7, replicationFactor: 1 }] }),
-    )
+    await createTopic(server, `${prefix}.in.logs`, 7)
     await producer.send({ topic: `${prefix}.in.logs`, messages: [{ partition: 6, value: 'early' }] })
     const seen: InputRecord[] = []
     await open(prefix, 'a', async (batch) => void seen.push(...batch))

@@ -8,7 +8,7 @@ import { systemClock, type Clock } from '../../runtime/clock.ts'
 import { SightlineError } from '../../runtime/errors.ts'
 import { Cluster } from './cluster.ts'
 import type { Connections } from './connections.ts'
-import { FetchSession, type Fetched, type FetchedRecord, type Position } from './fetch.ts'
+import { FetchSession, ownBytes, type Fetched, type FetchedRecord, type Position } from './fetch.ts'
 import { Membership } from './membership.ts'
 import { listOffsets } from './offsets.ts'
 import { ensureTopics, INPUT_SIGNALS, inputTopicOf, type InputSignal } from './topics.ts'
@@ -277,5 +277,12 @@ class TopicInputs implements KafkaInputs {
 function inputOf({ signal, partition }: Source, { offset, timestampMs, headers, value }: FetchedRecord): InputRecord {
   const texts = new Map<string, string>()
   for (const [name, text] of headers) if (name !== null) texts.set(name.toString(), text?.toString() ?? '')
-  return { signal, inputPartition: partition, offset, timestampMs, headers: texts, value: new Uint8Array(value ?? []) }
+  return {
+    signal,
+    inputPartition: partition,
+    offset,
+    timestampMs,
+    headers: texts,
+    value: value === null ? new Uint8Array() : ownBytes(value),
+  }
 }

@@ -6,11 +6,18 @@ import { recordOf } from '../contract.ts'
 import { MARK_STATE_BYTES_MAX, openKafkaGroup, type KafkaJournal, type PartitionGroup } from '../index.ts'
 import type { GroupMemberArguments } from './group-member.testkit.ts'
 import { GroupReader, type GroupEvent, type GroupReaderOptions } from './group-reader.testkit.ts'
-import { eventually, kafkaConfigOf, KafkaServer, newPrefix, openJournal, whyNoKafka, withAdmin } from './kafka.testkit.ts'
+import { eventually, kafkaConfigOf, KafkaServer, newPrefix, PATIENCE_MS, openJournal, whyNoKafka, withAdmin } from './kafka.testkit.ts'
 
 const reason = whyNoKafka()
 const PARTITIONS = 6
-const QUICK = { session_timeout: '3s', rebalance_timeout: '3s', heartbeat_interval: '200ms' }
+/** Nobody is thrown out because the machine is busy. */
+const STEADY = { session_timeout: '20s', rebalance_timeout: '20s', heartbeat_interval: '200ms' }
+const SHORT_SESSION = { ...STEADY, session_timeout: '3s' }
+const SHORT_REBALANCE = { ...STEADY, rebalance_timeout: '3s' }
+
+interface JoinOptions extends Partial<GroupReaderOptions> {
+  readonly times?: Record<string, string>
+}
 
 class Member {
   readonly reader: GroupReader
@@ -23,8 +30,8 @@ class Member {
     this.reader = reader
   }
 
-  static async join(server: KafkaServer, prefix: string, node: string, more: Partial<GroupReaderOptions> = {}): Promise<Member> {
-    const config = kafkaConfigOf(server, prefix, QUICK)
+  static async join(server: KafkaServer, prefix: string, node: string, { times = STEADY, ...more }: JoinOptions = {}): Promise<Member> {
+    const config = kafkaConfigOf(server, prefix, times)
     const journal = await openJournal(server, prefix, { config, partitions: PARTITIONS, producer: node })
     const onFatal = (error: Error): void => void member.fatal.push(error)
     const group = await openKafkaGroup({ config, partitions: PARTITIONS, node, onFatal })
@@ -57,8 +64,8 @@ class Child {
   readonly events: (GroupEvent | { event: 'fatal'; message: string })[] = []
   readonly #process: ChildProcess
 
-  constructor(server: KafkaServer, prefix: string, node: string, commitEveryMs: number) {
-    const args: GroupMemberArguments = { config: kafkaConfigOf(server, prefix, QUICK), node, partitions: PARTITIONS, commitEveryMs }
+  constructor(server: KafkaServer, prefix: string, node: string, commitEveryMs: number, times = STEADY) {
+    const args: GroupMemberArguments = { config: kafkaConfigOf(server, prefix, times), node, partitions: PARTITIONS, commitEveryMs }
     const script = join(import.meta.dirname, 'group-member.testkit.ts')
     this.#process = spawn(process.execPath, [script, JSON.stringify(args)], { stdio: ['ignore', 'pipe', 'inherit'] })
     let rest = ''
@@ -79,10 +86,12 @@ class Child {
       .sort((a, b) => a - b)
   }
 
-  /** SIGSTOP for a while: alive, and silent. */
-  async freeze(ms: number): Promise<void> {
+  /** Alive, and silent. */
+  freeze(): void {
     this.#process.kill('SIGSTOP')
-    await new Promise((resolve) => setTimeout(resolve, ms))
+  }
+
+  thaw(): void {
     this.#process.kill('SIGCONT')
   }
 
@@ -94,13 +103,13 @@ class Child {
   }
 }
 
-describe.skipIf(reason !== undefined)('a Kafka group', () => {
+describe.skipIf(reason !== undefined)('a Kafka group', { timeout: PATIENCE_MS }, () => {
   let server: KafkaServer
   const running: { close(): Promise<void> }[] = []
 
   beforeAll(async () => {
     server = await KafkaServer.start()
-  })
+  }, PATIENCE_MS)
 
   afterEach(async () => {
     await Promise.all(running.splice(0).map((one) => one.close()))
@@ -110,7 +119,7 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
     await server?.stop()
   })
 
-  async function join(prefix: string, node: string, more: Partial<GroupReaderOptions> = {}): Promise<Member> {
+  async function join(prefix: string, node: string, more: JoinOptions = {}): Promise<Member> {
     const member = await Member.join(server, prefix, node, more)
     running.push(member)
     return member
@@ -215,16 +224,16 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
     const journal = await writer(prefix)
     await fill(journal, 4, 100)
     const gate = Promise.withResolvers<void>()
-    const a = await join(prefix, 'a', { handOver: () => gate.promise })
+    const a = await join(prefix, 'a', { times: SHORT_REBALANCE, handOver: () => gate.promise })
     await eventually(() => expect(a.reader.next.get(4)).toBe(100))
     expect(await a.group.commit('logs/4', { offset: 60, state: Buffer.from('a at 60') })).toBe(true)
-    const b = await join(prefix, 'b')
+    const b = await join(prefix, 'b', { times: SHORT_REBALANCE })
     await eventually(() => expect(a.reader.events).toContainEqual({ event: 'lost', partitions: [3, 4, 5] }))
     await eventually(() => expect(b.owned).toEqual([3, 4, 5]))
     expect(a.owned).toEqual([0, 1, 2])
     expect(await a.group.commit('logs/4', { offset: 100, state: Buffer.from('a at 100, too late') })).toBe(false)
-    const mark = b.reader.events.find((event) => event.event === 'mark' && event.partition === 4)
-    expect(mark).toMatchObject({ offset: 60, node: 'a', state: 'a at 60' })
+    const isMark = (event: GroupEvent): boolean => event.event === 'mark' && event.partition === 4
+    await eventually(() => expect(b.reader.events.find(isMark)).toMatchObject({ offset: 60, node: 'a', state: 'a at 60' }))
     await eventually(() => expect(b.reader.next.get(4)).toBe(100))
     expect(await b.group.commit('logs/4', { offset: 80, state: Buffer.from('b at 80') })).toBe(true)
     expect(await a.group.commit('logs/0', { offset: 0, state: Buffer.from('still mine') })).toBe(true)
@@ -236,7 +245,7 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
 
   test('a stale member that the broker has thrown out: state and commit are refused, the last accepted mark keeps its state', async () => {
     const prefix = newPrefix()
-    const config = kafkaConfigOf(server, prefix, QUICK)
+    const config = kafkaConfigOf(server, prefix, STEADY)
     const a = await join(prefix, 'a')
     for (const [offset, state] of [
       [1, 'one'],
@@ -324,8 +333,8 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
   test('killed and away for longer: another takes over from its last accepted mark; on its return the marks say what is not its own', async () => {
     const prefix = newPrefix()
     const journal = await writer(prefix)
-    const a = await join(prefix, 'a')
-    const first = new Child(server, prefix, 'b', 60_000)
+    const a = await join(prefix, 'a', { times: SHORT_SESSION })
+    const first = new Child(server, prefix, 'b', 60_000, SHORT_SESSION)
     running.push({ close: () => first.kill() })
     await eventually(() => expect(first.owned).toEqual([3, 4, 5]))
     await fill(journal, 4, 50)
@@ -336,7 +345,7 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
     await fill(journal, 4, 10)
     await eventually(() => expect(a.reader.next.get(4)).toBe(60))
     expect(await a.reader.commit(4)).toBe(true)
-    const second = new Child(server, prefix, 'b', 60_000)
+    const second = new Child(server, prefix, 'b', 60_000, SHORT_SESSION)
     running.push({ close: () => second.kill() })
     await eventually(() => expect(second.owned).toHaveLength(3))
     await eventually(() => expect(second.of('mark')).toHaveLength(3))
@@ -347,19 +356,19 @@ describe.skipIf(reason !== undefined)('a Kafka group', () => {
   test('silent for longer than the session timeout: on waking it is told that its partitions are lost, can commit none of them, and joins again', async () => {
     const prefix = newPrefix()
     const journal = await writer(prefix)
-    const a = await join(prefix, 'a')
-    const b = new Child(server, prefix, 'b', 50)
+    const a = await join(prefix, 'a', { times: SHORT_SESSION })
+    const b = new Child(server, prefix, 'b', 50, SHORT_SESSION)
     running.push({ close: () => b.kill() })
     await eventually(() => expect(b.owned).toEqual([3, 4, 5]))
     await fill(journal, 4, 30)
     await eventually(() => expect(b.of('applied')).toContainEqual({ event: 'applied', partition: 4, offset: 30 }))
-    const frozen = b.freeze(5000)
+    b.freeze()
     await eventually(() => expect(a.owned).toEqual([0, 1, 2, 3, 4, 5]))
     await fill(journal, 4, 20)
     await eventually(() => expect(a.reader.next.get(4)).toBe(50))
     expect(await a.reader.commit(4)).toBe(true)
     const before = b.events.length
-    await frozen
+    b.thaw()
     await eventually(() => expect(b.of('lost')).toContainEqual({ event: 'lost', partitions: [3, 4, 5] }))
     await eventually(() => expect([a.owned.length, b.owned.length]).toEqual([3, 6]))
     const woken = b.events.slice(before)

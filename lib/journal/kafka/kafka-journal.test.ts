@@ -8,6 +8,7 @@ import {
   kafkajsOf,
   KafkaServer,
   newPrefix,
+  PATIENCE_MS,
   openJournal,
   whyNoKafka,
   withAdmin,
@@ -17,12 +18,12 @@ const reason = whyNoKafka()
 const logs0 = [{ signal: 'logs', partition: 0, fromOffset: 0 }] as const
 const textOf = (record: JournalRecord): string => Buffer.from(record.payload).toString()
 
-describe.skipIf(reason !== undefined)('the Kafka journal', () => {
+describe.skipIf(reason !== undefined)('the Kafka journal', { timeout: PATIENCE_MS }, () => {
   let server: KafkaServer
 
   beforeAll(async () => {
     server = await KafkaServer.start()
-  })
+  }, PATIENCE_MS)
 
   afterAll(async () => {
     await server?.stop()

@@ -2,11 +2,18 @@
 import { randomBytes } from 'node:crypto'
 import { Kafka, logLevel, type Admin } from 'kafkajs'
 import { parseConfig, type KafkaConfig } from '../../config/index.ts'
+import { eventually as untilItHolds } from '../../../test/harness/eventually.ts'
 import { KafkaServer } from '../../../test/harness/kafka.ts'
 import { openKafkaJournal, type KafkaJournal, type KafkaJournalOptions } from '../index.ts'
 
-export { eventually } from '../../../test/harness/eventually.ts'
 export { KafkaServer, whyNoKafka } from '../../../test/harness/kafka.ts'
+
+/** Of a test or a hook: starting brokers and waiting for sessions to end takes long on a machine that does much else. */
+export const PATIENCE_MS = 120_000
+
+export function eventually<T>(check: () => T | Promise<T>, deadlineMs = PATIENCE_MS / 3): Promise<T> {
+  return untilItHolds(check, deadlineMs)
+}
 
 export function newPrefix(): string {
   return `t${randomBytes(5).toString('hex')}`
@@ -43,5 +50,19 @@ export async function deleteBefore(server: KafkaServer, topic: string, partition
     // It is this call that makes the client learn the topic.
     await admin.fetchTopicOffsets(topic)
     await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
+  })
+}
+
+/** Made as somebody else would, before us. */
+export async function createTopic(
+  server: KafkaServer,
+  topic: string,
+  numPartitions: number,
+  settings: Record<string, string> = {},
+): Promise<void> {
+  const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
+  await withAdmin(server, async (admin) => {
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }] })
+    await eventually(() => admin.fetchTopicMetadata({ topics: [topic] }))
   })
 }

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readAll, recordOf } from '../contract.ts'
 import { openKafkaGroup, SequenceTracker } from '../index.ts'
-import { eventually, kafkaConfigOf, KafkaServer, newPrefix, openJournal, whyNoKafka, withAdmin } from './kafka.testkit.ts'
+import { eventually, kafkaConfigOf, KafkaServer, newPrefix, PATIENCE_MS, openJournal, whyNoKafka, withAdmin } from './kafka.testkit.ts'
 
 const reason = whyNoKafka()
 const PARTITIONS = 4
 const TWO_COPIES = { 'offsets.topic.replication.factor': '2', 'group.min.session.timeout.ms': '1000' }
 
-describe.skipIf(reason !== undefined)('two brokers', () => {
+describe.skipIf(reason !== undefined)('two brokers', { timeout: PATIENCE_MS }, () => {
   let first: KafkaServer
   let second: KafkaServer
 
   beforeAll(async () => {
     first = await KafkaServer.start({ properties: () => TWO_COPIES })
     second = await KafkaServer.start({ peer: first, properties: () => TWO_COPIES })
-  })
+  }, PATIENCE_MS)
 
   afterAll(async () => {
     await second?.stop()
@@ -31,8 +31,8 @@ describe.skipIf(reason !== undefined)('two brokers', () => {
     const config = kafkaConfigOf(first, prefix, {
       brokers: [...second.brokers, ...first.brokers],
       replication_factor: 2,
-      session_timeout: '3s',
-      rebalance_timeout: '3s',
+      session_timeout: '20s',
+      rebalance_timeout: '20s',
       heartbeat_interval: '200ms',
     })
     const journal = await eventually(() => openJournal(first, prefix, { config, partitions: PARTITIONS }))
@@ -67,7 +67,7 @@ describe.skipIf(reason !== undefined)('two brokers', () => {
     await eventually(() => expect(least()).toBeGreaterThan(50))
     await second.kill()
     const atKill = least()
-    await eventually(() => expect(least()).toBeGreaterThan(atKill + 50), 25_000)
+    await eventually(() => expect(least()).toBeGreaterThan(atKill + 50))
     expect(await leadersOf(`${prefix}.logs`)).toEqual([1, 1, 1, 1])
     await eventually(async () => expect(await group.commit('logs/1', { offset: 7, state: Buffer.from('seven') })).toBe(true))
     await second.restart()
@@ -89,5 +89,5 @@ describe.skipIf(reason !== undefined)('two brokers', () => {
     expect([...owned]).toEqual([0, 1, 2, 3])
     await group.close()
     await journal.close()
-  }, 60_000)
+  })
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readAll, recordOf } from '../contract.ts'
 import type { KafkaConfig } from '../../config/index.ts'
-import { kafkaConfigOf, KafkaServer, newPrefix, openJournal, whyNoKafka } from './kafka.testkit.ts'
+import { kafkaConfigOf, KafkaServer, newPrefix, PATIENCE_MS, openJournal, whyNoKafka } from './kafka.testkit.ts'
 
 const reason = whyNoKafka()
 
@@ -24,7 +24,7 @@ function makeCertificates(dir: string): void {
   writeFileSync(join(dir, 'broker.pem'), readFileSync(join(dir, 'broker.key'), 'utf8') + readFileSync(join(dir, 'broker.crt'), 'utf8'))
 }
 
-describe.skipIf(reason !== undefined)('a broker that wants TLS and SASL', () => {
+describe.skipIf(reason !== undefined)('a broker that wants TLS and SASL', { timeout: PATIENCE_MS }, () => {
   let server: KafkaServer
   let folder = ''
 
@@ -52,7 +52,7 @@ describe.skipIf(reason !== undefined)('a broker that wants TLS and SASL', () => 
         'SCRAM-SHA-512=[name=carol,password=carol-secret]',
       ],
     })
-  })
+  }, PATIENCE_MS)
 
   afterAll(async () => {
     await server?.stop()

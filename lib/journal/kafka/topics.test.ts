@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { kafkaConfigOf, KafkaServer, newPrefix, openJournal, whyNoKafka, withAdmin } from './kafka.testkit.ts'
+import { createTopic, kafkaConfigOf, KafkaServer, newPrefix, PATIENCE_MS, openJournal, whyNoKafka, withAdmin } from './kafka.testkit.ts'
 
 const reason = whyNoKafka()
 
-describe.skipIf(reason !== undefined)('topics', () => {
+describe.skipIf(reason !== undefined)('topics', { timeout: PATIENCE_MS }, () => {
   let server: KafkaServer
 
   beforeAll(async () => {
     server = await KafkaServer.start()
-  })
+  }, PATIENCE_MS)
 
   afterAll(async () => {
     await server?.stop()
@@ -19,11 +19,6 @@ describe.skipIf(reason !== undefined)('topics', () => {
       admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name: topic }] }),
     )
     return Object.fromEntries(resources[0]!.configEntries.map(({ configName, configValue }) => [configName, configValue]))
-  }
-
-  async function createTopic(topic: string, numPartitions: number, settings: Record<string, string> = {}): Promise<void> {
-    const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
-    await withAdmin(server, (admin) => admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }] }))
   }
 
   test('are made with the settings that the journal needs', async () => {
@@ -62,7 +57,7 @@ describe.skipIf(reason !== undefined)('topics', () => {
   test('without leave to make them, missing ones are named', async () => {
     const prefix = newPrefix()
     const config = kafkaConfigOf(server, prefix, { create_topics: false, input_topics: false })
-    await createTopic(`${prefix}.logs`, 4)
+    await createTopic(server, `${prefix}.logs`, 4)
     await expect(openJournal(server, prefix, { config })).rejects.toMatchObject({
       kind: 'not_found',
       message: `cannot open the Kafka journal: topics ${prefix}.metrics, ${prefix}.traces, ${prefix}.control, ${prefix}.checkpoints do not exist, and kafka.create_topics is off`,
@@ -71,7 +66,7 @@ describe.skipIf(reason !== undefined)('topics', () => {
 
   test('another partition count is refused and the way out is said', async () => {
     const prefix = newPrefix()
-    await createTopic(`${prefix}.traces`, 7)
+    await createTopic(server, `${prefix}.traces`, 7)
     await expect(openJournal(server, prefix)).rejects.toMatchObject({
       kind: 'conflict',
       message: `cannot use topic ${prefix}.traces: it has 7 partitions, wanted are 4; set journal.partitions to 7, or use another kafka.topic_prefix`,
@@ -80,7 +75,7 @@ describe.skipIf(reason !== undefined)('topics', () => {
 
   test('a topic that would refuse whole records is refused', async () => {
     const prefix = newPrefix()
-    await createTopic(`${prefix}.metrics`, 4, { 'max.message.bytes': '500000' })
+    await createTopic(server, `${prefix}.metrics`, 4, { 'max.message.bytes': '500000' })
     await expect(openJournal(server, prefix)).rejects.toMatchObject({
       kind: 'conflict',
       message: `cannot use topic ${prefix}.metrics: it has max.message.bytes=500000, wanted are at least 1024000; raise it with kafka-configs.sh`,
@@ -89,10 +84,10 @@ describe.skipIf(reason !== undefined)('topics', () => {
 
   test('what is unwise is warned about, topic, setting, found and wanted; input topics may have any partition count', async () => {
     const prefix = newPrefix()
-    await createTopic(`${prefix}.logs`, 4, { 'cleanup.policy': 'compact', 'unclean.leader.election.enable': 'true' })
-    await createTopic(`${prefix}.control`, 1, { 'retention.ms': '60000', 'message.timestamp.type': 'LogAppendTime' })
-    await createTopic(`${prefix}.checkpoints`, 1)
-    await createTopic(`${prefix}.in.logs`, 2)
+    await createTopic(server, `${prefix}.logs`, 4, { 'cleanup.policy': 'compact', 'unclean.leader.election.enable': 'true' })
+    await createTopic(server, `${prefix}.control`, 1, { 'retention.ms': '60000', 'message.timestamp.type': 'LogAppendTime' })
+    await createTopic(server, `${prefix}.checkpoints`, 1)
+    await createTopic(server, `${prefix}.in.logs`, 2)
     const journal = await openJournal(server, prefix)
     expect(journal.warnings).toEqual([
       `topic ${prefix}.logs has cleanup.policy=compact, wanted is delete: records can be lost`,
