@@ -29,6 +29,7 @@ describe.each(['embedded', 'elasticsearch'] as const)('the wide road, logs %s', 
   /** A failure tells the seed and what the processes wrote last. */
   const onTheRoad = (name: string, work: () => Promise<void>): void =>
     test(`${name}${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 300_000, skip: why !== undefined }, async () => {
+      expect.hasAssertions()
       try {
         await work()
       } catch (error) {
