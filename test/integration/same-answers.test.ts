@@ -85,7 +85,7 @@ beforeAll(async () => {
   roads.push({ name: 'Kafka, one node', entry: toOne, exits: [one] })
   const two = await Promise.all(['two-0', 'two-1'].map(() => SightlineProcess.create({ role: 'query' })))
   processes.push(...two)
-  const nodes = `query_cluster: { nodes: [${two.map(({ url }) => `'${url}'`).join(', ')}] }\n`
+  const nodes = `query_cluster: { timeout: 2s, nodes: [${two.map(({ url }) => `'${url}'`).join(', ')}] }\n`
   for (const [i, node] of two.entries()) node.configure(`${QUIET}, type: kafka }\nnode: two-${i}\n${kafkaSection('two')}${nodes}`)
   await two[0]!.start(60_000)
   const toTwo = await started('collector', ` }\n${kafkaSection('two')}ship: [{ type: kafka, name: two }]\n`)
@@ -174,6 +174,51 @@ describe.skipIf(missing !== undefined)('input topics', () => {
     }
     expect(await lokiVector(roads[0]!.exits[0]!, '{service_name="kafka-app"}').catch(() => [])).toEqual([])
   })
+})
+
+describe.skipIf(missing !== undefined)('a node that gives no answer', () => {
+  interface Warned {
+    readonly warnings?: readonly string[]
+    readonly data: { readonly result: readonly { readonly value: [number, string] }[] }
+  }
+  const missingNode = [expect.stringMatching(/^incomplete: node "two-1" gave no answer/)]
+
+  async function expectIncomplete(node: SightlineProcess): Promise<void> {
+    const at = END_MS / 1000
+    const count = encodeURIComponent('count(http_requests_total)')
+    const metrics = await node.get<Warned>(`/api/v1/query?query=${count}&time=${at}`)
+    expect(metrics.warnings).toEqual(missingNode)
+    expect(Number(metrics.data.result[0]?.value[1] ?? 0)).toBeLessThan(12)
+    expect((await node.get<Warned>('/api/v1/labels')).warnings).toEqual(missingNode)
+    const lines = encodeURIComponent('sum(count_over_time({app=~".+"}[2h]))')
+    expect((await node.get<Warned>(`/loki/api/v1/query?query=${lines}&time=${at}`)).warnings).toEqual(missingNode)
+    const traces = await node.get<{ metrics: object }>('/tempo/api/search?limit=500&q=%7B%7D')
+    expect(traces.metrics).toMatchObject({ completedJobs: 1, totalJobs: 2 })
+  }
+
+  test(
+    'is named in the answers of the other, slow or dead, within a bounded time; back, nothing is missing',
+    { timeout: 120_000 },
+    async () => {
+      const [here, there] = roads.at(-1)!.exits as [SightlineProcess, SightlineProcess]
+      process.kill(there.pid, 'SIGSTOP')
+      const startMs = performance.now()
+      await expectIncomplete(here)
+      // Four requests of at most two seconds each; once a probe has failed they cost nothing.
+      expect(performance.now() - startMs).toBeLessThan(12_000)
+      await there.end('SIGKILL')
+      await expectIncomplete(here)
+      await there.start(60_000)
+      await eventually(async () => {
+        for (const exit of [here, there]) {
+          const metrics = await exit.get<Warned>(
+            `/api/v1/query?query=${encodeURIComponent('count(http_requests_total)')}&time=${END_MS / 1000}`,
+          )
+          expect([metrics.warnings, metrics.data.result[0]?.value[1]]).toEqual([undefined, '12'])
+        }
+      }, 60_000)
+    },
+  )
 })
 
 /** What a real SDK exports of three orders, as the bytes a collector would hand on. */

@@ -11,6 +11,7 @@ import { snappyEncode } from '../../lib/wire/snappy/index.ts'
 import type { Ledger } from '../../ledger.ts'
 import { eventually } from '../harness/eventually.ts'
 import { linesOf } from '../harness/found.ts'
+import { HttpProxy } from '../harness/http-proxy.ts'
 import { startLogWriter } from '../harness/log-writer.ts'
 import { pause, randoms } from '../harness/seeded.ts'
 import { SightlineProcess } from '../harness/sightline.ts'
@@ -177,6 +178,83 @@ ship: [{ type: http, name: centre, url: '${centre.url}', max_backoff: 500ms }]\n
       for (const one of await timesAt(centre, 'shipped')) expect(one).toEqual(there.map((i) => base + i))
     },
   )
+})
+
+describe('what happens on the way', () => {
+  test(
+    'answers that get lost, and requests that somebody else said yes to: nothing twice, nothing missing',
+    { timeout: 120_000 },
+    async () => {
+      const centre = await started('query', 'node: centre\njournal: { partitions: 1 }\n')
+      const proxy = await HttpProxy.start(centre.ports.http)
+      try {
+        const edge = await started(
+          'collector',
+          `node: edge-1\njournal: { partitions: 1 }\nship: [{ type: http, name: centre, url: '${proxy.url}', max_backoff: 300ms }]\n`,
+        )
+        const base = Date.now() - 60_000
+        let n = 0
+        const isJournal = (method: string, path: string): boolean => method === 'POST' && path.includes('/journal/')
+        proxy.swallowsAnswer = (method, path) => isJournal(method, path) && n++ % 3 === 1
+        for (let i = 0; i < 40; i++) {
+          expect(await write(edge, base + i)).toBe(204)
+          if (i % 10 === 9) await pause(300)
+        }
+        // A gateway that says yes and loses it: the next request is a gap, and the collector goes back.
+        proxy.swallowsAnswer = () => false
+        await eventually(async () => expect((await ledgerOf(edge)).destinations[0]!.queuedRecords).toBe(0), 20_000)
+        let lies = 2
+        proxy.intercept = (method, path) =>
+          isJournal(method, path) && lies-- > 0 ? { status: 200, body: '{"appended":1,"repeated":0}' } : undefined
+        for (let i = 40; i < 60; i++) {
+          expect(await write(edge, base + i)).toBe(204)
+          await pause(50)
+        }
+        await eventually(async () => expectBalanced(edge, centre), 30_000)
+        expect(lies).toBeLessThanOrEqual(0)
+        for (const one of await timesAt(centre, 'shipped')) expect(one).toEqual(Array.from({ length: 60 }, (_, i) => base + i))
+      } finally {
+        await proxy.stop()
+      }
+    },
+  )
+
+  test('lines and spans go on as OTLP to whoever takes it, over a time in which nobody does', { timeout: 120_000 }, async () => {
+    const other = await started('query', 'node: other\njournal: { partitions: 4 }\n')
+    const proxy = await HttpProxy.start(other.ports.http)
+    try {
+      proxy.intercept = () => ({ status: 503, body: '{}' })
+      const edge = await started(
+        'collector',
+        `node: edge-1\njournal: { partitions: 4 }\nship: [{ type: otlp, name: other, url: '${proxy.url}/otlp', max_backoff: 300ms }]\n`,
+      )
+      const values = Array.from({ length: 10 }, (_, i) => [`${Date.now()}00000${i}`, `line ${i} of otlp`])
+      const pushed = await fetch(`${edge.url}/loki/api/v1/push`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ streams: [{ stream: { app: 'otlp' }, values }] }),
+      })
+      expect(pushed.status).toBe(204)
+      const spans = startSpanWriter(`http://127.0.0.1:${edge.ports.otlpHttp}`, 50)
+      await pause(1500)
+      await spans.stop()
+      expect((await ledgerOf(edge)).destinations[0]).toMatchObject({
+        shippedRecords: 0,
+        lastError: expect.stringContaining('503') as string,
+      })
+      proxy.intercept = () => undefined
+      await eventually(async () => expect((await ledgerOf(edge)).destinations[0]!.queuedRecords).toBe(0), 20_000)
+      // Labels travel as resource attributes under their names: over there they are what its OTLP rules make of them.
+      const query = '{service_name=~".+"} | app="otlp"'
+      await eventually(async () => expect((await linesOf(other, query)).sort()).toEqual(values.map(([, line]) => line)))
+      for (const ids of spans.acknowledged) {
+        const [traceId] = ids.split(' ') as [string]
+        expect(await other.get(`/jaeger/api/traces/${traceId}`)).toMatchObject({ data: [{ spans: [{}] }] })
+      }
+    } finally {
+      await proxy.stop()
+    }
+  })
 })
 
 const record = (sequence: number, tenant = 'default', changes: Partial<JournalRecord> = {}): JournalRecord => ({
