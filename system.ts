@@ -21,6 +21,8 @@ import {
   openKafkaGroup,
   openKafkaInputs,
   openKafkaJournal,
+  registerInputMetrics,
+  registerKafkaMetrics,
   type Journal,
   type KafkaInputs,
   type KafkaJournal,
@@ -232,17 +234,18 @@ async function openJournals(role: Role, config: Config, dataDir: string, log: Lo
     onForeign: (topic, partition, offset, why) => log.warn({ topic, partition, offset, why }, 'a record that is not ours is passed over'),
   })
   for (const warning of kafka.warnings) log.warn(warning)
+  registerKafkaMetrics(kafka)
   const group = isShared ? await openKafkaGroup({ config: config.kafka, partitions, node, onFatal }) : undefined
   return { local, kafka, group }
 }
 
-function openInputs(
+async function openInputs(
   config: Config,
   handle: ReturnType<CollectorProgram['inputHandler']>,
   log: Log,
   onFatal: SystemCallbacks['onFatal'],
 ): Promise<KafkaInputs> {
-  return openKafkaInputs({
+  const inputs = await openKafkaInputs({
     config: config.kafka!,
     partitions: config.journal.partitions,
     node: config.node!,
@@ -250,6 +253,8 @@ function openInputs(
     onLost: (lost) => log.error({ ...lost }, 'records of an input topic are gone before they were read'),
     onFatal,
   })
+  registerInputMetrics(inputs)
+  return inputs
 }
 
 async function openLocal(config: Config, dataDir: string, onFatal: SystemCallbacks['onFatal']): Promise<Journal> {

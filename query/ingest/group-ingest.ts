@@ -20,7 +20,7 @@ import { AppendCounts, type Appender, type MarkedAppender, type MarkedOutcome, t
 import type { Clock } from '../../lib/runtime/clock.ts'
 import { kindOf, messageOf, SightlineError } from '../../lib/runtime/errors.ts'
 import { counter, gauge, type Log } from '../../lib/telemetry/index.ts'
-import type { Shards } from '../shard/index.ts'
+import { wasAccepted, type Shards } from '../shard/index.ts'
 import type { LostRange, QueryIngest, ReplayProgress } from './query-ingest.ts'
 import { TenantRates } from './rates.ts'
 
@@ -30,6 +30,8 @@ export type SharedJournal = Journal & { refreshOffsets(): Promise<void> }
 export interface GroupIngestOptions {
   readonly journal: SharedJournal
   readonly group: PartitionGroup
+  /** This node's name in the group. */
+  readonly node: string
   readonly shards: Shards
   readonly clock: Clock
   readonly log: Log
@@ -180,17 +182,22 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
     this.#options.log.info({ move, partitions: numbers, owned: this.#numbers.size }, 'partitions moved')
   }
 
-  /** The shards' side of `commit`: asks until the group answers. */
-  async commit(key: PartitionKey, mark: Omit<Mark, 'node'>): Promise<boolean> {
+  /** The shards' side of `commit`: asks until the group answers, or the process ends (undefined). */
+  async commit(key: PartitionKey, mark: Omit<Mark, 'node'>): Promise<boolean | undefined> {
     const [, number] = parts(key)
+    const { group, clock, log } = this.#options
+    let isInDoubt = false
     for (;;) {
-      if (this.#gone.has(number)) return false
       try {
-        return await this.#options.group.commit(key, mark)
+        const isAccepted = !this.#gone.has(number) && (await group.commit(key, mark))
+        if (isAccepted || !isInDoubt) return isAccepted
+        // An attempt before had no answer and may have been accepted before the partition went: the last mark tells.
+        return wasAccepted(this.#options.node, mark.offset, (await group.committed([key])).get(key))
       } catch (error) {
-        // Closing without an answer: the next start finds the candidate, and the mark that says whether it was accepted.
-        if (kindOf(error) !== 'unavailable' || this.#isClosing) return false
-        await this.#options.clock.sleep(RETRY_MS)
+        if (!isInDoubt) log.warn({ partition: key, offset: mark.offset, error: messageOf(error) }, 'a mark has no answer yet, asking again')
+        isInDoubt = true
+        if (this.#isClosing) return undefined
+        await clock.sleep(RETRY_MS)
       }
     }
   }

@@ -1,7 +1,7 @@
 /**
  * What a member of a group leaves with the mark of a partition, for whoever has it next: JSON, so that versions can work side by side.
  */
-import type { Mark, ProducerState } from '../../lib/journal/index.ts'
+import { MARK_STATE_BYTES_MAX, type Mark, type ProducerState } from '../../lib/journal/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
 
 /** Records [from, to) of a partition are with `node`. */
@@ -24,8 +24,11 @@ export interface MarkState {
 /** A partition that moved more often than this has forgotten the first moves: they only matter to a node that was away since. */
 export const OWNERS_MAX = 64
 
+/** With more producers than fit, those unseen for longest are left out: a repeat of theirs would be stored again by the next owner. */
 export function encodeMark(state: MarkState): Uint8Array {
-  return new Uint8Array(Buffer.from(JSON.stringify({ v: 1, ...state })))
+  const bytes = Buffer.from(JSON.stringify({ v: 1, ...state }))
+  if (bytes.length <= MARK_STATE_BYTES_MAX) return new Uint8Array(bytes)
+  return encodeMark({ ...state, producers: state.producers.slice(Math.ceil(state.producers.length / 4)) })
 }
 
 /** Errors: corruption. */

@@ -17,7 +17,7 @@ export type ToWorker =
   | { readonly t: 'producers'; readonly id: number }
   | { readonly t: 'holdings'; readonly id: number }
   /** The group's answer to a `commit`. */
-  | { readonly t: 'committed'; readonly commit: number; readonly accepted: boolean }
+  | { readonly t: 'committed'; readonly commit: number; readonly accepted: boolean | undefined }
   | { readonly t: 'close'; readonly id: number }
 
 export type FromWorker =

@@ -60,6 +60,15 @@ describe('where a node goes on with a partition', () => {
     expect(takeOver('a', refused, manifest(30), manifest(40)).candidate).toBe('drop')
   })
 
+  test('a mark with more producers than fit keeps the latest', () => {
+    const producers = Array.from({ length: 20_000 }, (_, i) => ({ producer: `producer-${i}`, epoch: 'e'.repeat(32), sequence: i }))
+    const { state } = markOf('b', 80, { producers })
+    expect(state.length).toBeLessThanOrEqual(512 * 1024)
+    const kept = takeOver('a', { node: 'b', offset: 80, state }, undefined, undefined).producers!
+    expect(kept.length).toBeGreaterThan(3000)
+    expect(kept.at(-1)).toEqual(producers.at(-1))
+  })
+
   test('a mark of an unknown version is refused by name', () => {
     const mark: Mark = { node: 'b', offset: 5, state: new Uint8Array(Buffer.from('{"v":7}')) }
     expect(() => takeOver('a', mark, undefined, undefined)).toThrow('cannot read the mark at offset 5 of node "b": its version is unknown')

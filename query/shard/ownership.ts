@@ -21,6 +21,12 @@ export interface TakeOver {
   readonly producers: readonly ProducerState[] | undefined
 }
 
+/** Whether a checkpoint of `node` up to `offset` was accepted, by what the last accepted mark says. */
+export function wasAccepted(node: string, offset: number, mark: Mark | undefined): boolean {
+  if (mark === undefined) return false
+  return mark.node === node ? mark.offset >= offset : decodeMark(mark).owners.some((owner) => owner.node === node && owner.to === offset)
+}
+
 /** @param mark the last accepted one, of whatever node; undefined where nobody committed yet */
 export function takeOver(node: string, mark: Mark | undefined, manifest: Manifest | undefined, candidate: Manifest | undefined): TakeOver {
   if (mark === undefined || mark.node === node) {
@@ -43,9 +49,8 @@ export function takeOver(node: string, mark: Mark | undefined, manifest: Manifes
   }
   const { since, learnFrom, producers, owners } = decodeMark(mark)
   const all = [...owners, { node: mark.node, from: since, to: mark.offset }].slice(-OWNERS_MAX)
-  const wasAccepted = candidate !== undefined && owners.some((owner) => owner.node === node && owner.to === candidate.offset)
   return {
-    candidate: wasAccepted ? 'accept' : 'drop',
+    candidate: candidate !== undefined && wasAccepted(node, candidate.offset, mark) ? 'accept' : 'drop',
     offset: mark.offset,
     readFrom: Math.min(learnFrom, mark.offset),
     learnFrom: Math.min(learnFrom, mark.offset),

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { JournalRecord, Mark } from '../../lib/journal/index.ts'
 import type { PartitionStore, StoreOpenOptions } from '../store/index.ts'
+import { encodeMark } from './mark.ts'
 import { Partition, type CommitMark } from './partition.ts'
 
 let dir: string
@@ -130,6 +131,27 @@ describe('a partition in a group', () => {
     expect(again.store().offsets).toEqual([])
     expect(await again.partition.own('a', undefined)).toMatchObject({ offset: 5 })
     expect(again.store().offsets).toEqual([0, 1, 2, 3, 4])
+  })
+
+  test('a commit whose outcome is not known leaves the candidate, which is good where the mark of the next owner says so', async () => {
+    const commit: CommitMark = (_key, { offset }) => Promise.resolve(offset === 3 ? true : undefined)
+    const { partition } = await opened('a', commit)
+    await partition.own('a', undefined)
+    for (let i = 0; i < 3; i++) partition.append(record(i))
+    await partition.checkpoint()
+    for (let i = 3; i < 6; i++) partition.append(record(i))
+    expect(await partition.checkpoint()).toBe(3)
+    for (const [to, offsets] of [
+      [6, [0, 1, 2, 3, 4, 5]],
+      [3, [0, 1, 2]],
+    ] as const) {
+      const owners = [{ node: 'a', from: 0, to }]
+      const state = encodeMark({ since: to, learnFrom: to, producers: [], owners })
+      cpSync(join(dir, 'a'), join(dir, `copy-${to}`), { recursive: true })
+      const copy = await opened(`copy-${to}`, commit)
+      await copy.partition.own('a', { node: 'b', offset: 9, state })
+      expect(copy.store().offsets).toEqual(offsets)
+    }
   })
 
   test('lost while a commit is under way: only what was accepted is left', async () => {

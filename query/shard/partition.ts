@@ -23,8 +23,8 @@ import { encodeMark, type Owner } from './mark.ts'
 import { takeOver } from './ownership.ts'
 import { ProducerLedger, type ProducerCounts } from './producer-ledger.ts'
 
-/** Asks the group; true where it accepted the mark. Never rejects. */
-export type CommitMark = (key: PartitionKey, mark: Omit<Mark, 'node'>) => Promise<boolean>
+/** Asks the group: whether it accepted the mark; undefined where that isn't known, and won't be before the process ends. Never rejects. */
+export type CommitMark = (key: PartitionKey, mark: Omit<Mark, 'node'>) => Promise<boolean | undefined>
 
 /** What a store that others share must know of its partition. */
 export interface PartitionPlace {
@@ -262,10 +262,10 @@ export class Partition {
     } else {
       writeManifest(dir, manifest, 'candidate')
       const mark = { offset, state: encodeMark({ since: this.#since, learnFrom, producers, owners: this.#owners }) }
-      if (!(await commit(this.key, mark))) {
-        await this.#rollBack()
-        return this.#checkpointOffset
-      }
+      const isAccepted = await commit(this.key, mark)
+      if (isAccepted === false) await this.#rollBack()
+      // Not known: the candidate stays, and the next start learns from the group's mark what it is.
+      if (isAccepted !== true) return this.#checkpointOffset
       acceptCandidate(dir)
     }
     this.#checkpointOffset = offset

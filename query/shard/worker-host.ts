@@ -10,7 +10,7 @@ export async function hostShard(port: MessagePort, options: ShardOptions, hosts:
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer)
   const queries = new Map<number, AbortController>()
   const appliedBytes = new Map<DataSignal, number>()
-  const commits = new Map<number, (accepted: boolean) => void>()
+  const commits = new Map<number, (accepted: boolean | undefined) => void>()
   let nextCommit = 1
 
   let shard: LocalShard
