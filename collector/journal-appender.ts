@@ -33,17 +33,7 @@ export class JournalAppender implements Appender, MarkedAppender {
     return this.#gate.take(signal, partition, records, acceptGaps)
   }
 
-  async #append(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<void> {
-    try {
-      await this.#journal.appendAll(signal, partition, records)
-      this.counts.appended(signal, records)
-    } catch (error) {
-      this.counts.refused(
-        signal,
-        records.reduce((sum, { items }) => sum + items, 0),
-        error,
-      )
-      throw error
-    }
+  #append(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<void> {
+    return this.counts.around(signal, records, () => this.#journal.appendAll(signal, partition, records))
   }
 }

@@ -71,6 +71,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the route needs; default `read`. `none`: no credentials (health checks). */
     permission?: Permission | 'none'
+    /** Only for credentials that are good for every tenant: other nodes, not users. */
+    allTenants?: boolean
   }
 }
 
@@ -98,6 +100,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (permission === 'none') return
     const identity = await options.authenticator.identify(request.headers.authorization)
     request.tenant = tenantOf(identity, headerOf(request.headers, TENANT_HEADER), permission)
+    if (request.routeOptions.config.allTenants === true && !identity.tenants.includes('*')) {
+      throw new SightlineError('forbidden', `cannot do this: the credentials of "${identity.name}" are not for all tenants`)
+    }
     const route = request.routeOptions.url
     // Our own scrapes would be most of the requests that are traced.
     const telemetry = options.telemetry?.()

@@ -22,6 +22,21 @@ export class AppendCounts {
     return this.#of(signal)
   }
 
+  /** Appends and counts: as appended, or as refused with the error's kind. Errors: those of `append`. */
+  async around(signal: Signal, records: readonly AppendRecord[], append: () => Promise<unknown>): Promise<void> {
+    try {
+      await append()
+      this.appended(signal, records)
+    } catch (error) {
+      this.refused(
+        signal,
+        records.reduce((sum, { items }) => sum + items, 0),
+        error,
+      )
+      throw error
+    }
+  }
+
   appended(signal: Signal, records: readonly AppendRecord[]): void {
     const counts = this.#of(signal)
     counts.records += records.length

@@ -323,20 +323,12 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
     return { appended: records.length, repeated: 0, gap: undefined }
   }
 
-  async #append(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<void> {
-    try {
+  #append(signal: Signal, partition: number, records: readonly AppendRecord[]): Promise<void> {
+    return this.counts.around(signal, records, () => {
       if (this.#isClosing) throw new SightlineError('unavailable', 'cannot append: the process is ending', { retryAfterMs: 1000 })
       for (const { tenant, payload } of records) this.#rates.take(tenant, payload.length)
-      await this.#options.journal.appendAll(signal, partition, records)
-      this.counts.appended(signal, records)
-    } catch (error) {
-      this.counts.refused(
-        signal,
-        records.reduce((sum, { items }) => sum + items, 0),
-        error,
-      )
-      throw error
-    }
+      return this.#options.journal.appendAll(signal, partition, records)
+    })
   }
 
   /** Reads no more. The last checkpoints are still to be taken, then `close` ends the membership. */

@@ -211,6 +211,21 @@ server:
     for (const [name, text] of Object.entries(own)) expect([name, text]).toEqual([name, expect.not.stringMatching(/"t2"|service-t2|of t2/)])
   }, 60_000)
 
+  test('what nodes ask of each other is for credentials of all tenants, the ledger for admins', async () => {
+    const shardQuery = (token: string): Promise<HttpAnswer> =>
+      post(urlOf('/sightline/api/v1/shard/query'), Buffer.from('x'), {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/octet-stream',
+      })
+    expect((await shardQuery(SECRETS.read)).status).toBe(403)
+    expect((await shardQuery(SECRETS.admin)).status).toBe(400)
+    for (const path of ['/sightline/api/v1/shard/status', '/sightline/api/v1/ledger']) {
+      expect((await get(path)).status).toBe(401)
+      expect((await get(path, { authorization: `Bearer ${SECRETS.read}` })).status).toBe(403)
+      expect((await get(path, { authorization: `Bearer ${SECRETS.admin}` })).status).toBe(200)
+    }
+  })
+
   test('the configuration and reloading are for admins', async () => {
     for (const headers of [READ_1, WRITE_1]) expect((await get('/api/v1/status/config', headers)).status).toBe(403)
     expect((await post(urlOf('/-/reload'), '', READ_1)).status).toBe(403)

@@ -1,6 +1,6 @@
 /**
  * What query nodes ask of each other, under `/sightline/api/v1/shard`: a fragment of a query over the data of this node alone, how it stands, and to wait until
- * it has applied what is in the journal. Read permission, and the tenant's as for any client.
+ * it has applied what is in the journal. For credentials with read for all tenants only: a fragment carries its own limits.
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { abortOnClose, paramsOf } from '../../../lib/http/index.ts'
@@ -16,6 +16,7 @@ export interface ShardApiDeps {
   readonly onError: (error: unknown, where: string) => void
 }
 
+const NODES_ONLY = { allTenants: true }
 /** A node that asks waits no longer itself. */
 const FRESH_MS_MAX = 5 * 60_000
 
@@ -28,9 +29,9 @@ export function shardApi({ shards, ingest, status, onError }: ShardApiDeps): Fas
       void reply.code(ERROR_KINDS[kind].http).send({ kind, message: messageOf(error) })
     })
 
-    app.get('/status', async () => status())
+    app.get('/status', { config: NODES_ONLY }, async () => status())
 
-    app.post('/query', async (request, reply) => {
+    app.post('/query', { config: NODES_ONLY }, async (request, reply) => {
       const { kind: name, request: fragment } = decodeFragmentCall(request.body as Buffer)
       const kind = fragmentKind(name)
       if (kind === undefined) throw new SightlineError('not_found', `cannot execute fragment ${name}: unsupported`)
@@ -39,7 +40,7 @@ export function shardApi({ shards, ingest, status, onError }: ShardApiDeps): Fas
       return reply.type('application/octet-stream').send(encodeFragmentAnswer({ answer, holdings }))
     })
 
-    app.post('/fresh', async (request, reply) => {
+    app.post('/fresh', { config: NODES_ONLY }, async (request, reply) => {
       const timeoutMs = Math.min(FRESH_MS_MAX, Number(paramsOf(request).get('timeout_ms') ?? 0) || 0)
       const fresh = await ingest.fresh(timeoutMs, abortOnClose(reply))
       return reply.send({ fresh, owned: ingest.owned() })
