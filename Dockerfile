@@ -10,7 +10,7 @@ ARG REVISION=''
 ENV SIGHTLINE_REVISION=$REVISION NODE_ENV=production
 WORKDIR /opt/sightline
 COPY --from=dependencies /opt/sightline/node_modules node_modules
-COPY package.json main.ts system.ts ./
+COPY package.json main.ts system.ts ledger.ts ./
 COPY cli cli
 COPY lib lib
 COPY collector collector
