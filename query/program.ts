@@ -121,7 +121,10 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
   const shareOf = (limit: number): number => (limit === 0 ? 0 : Math.max(1, Math.ceil(limit / cluster.size)))
   const bytesPerSecond = (tenant: string): number => shareOf(limitsOf(tenant).ingest_bytes_per_second)
   const onControl = async (isOurs: boolean): Promise<void> => (isOurs ? rules.start() : rules.stop())
-  const grouped = shared === undefined ? undefined : new GroupIngest({ ...shared, node, shards, clock, log, bytesPerSecond, onControl })
+  const grouped =
+    shared === undefined
+      ? undefined
+      : new GroupIngest({ ...shared, node, shards, clock, log, bytesPerSecond, onControl, onFatal: options.onFatal })
   const alone = shared === undefined ? new Ingest({ journal, shards, clock, producer: node, bytesPerSecond }) : undefined
   const ingest: QueryIngest = (grouped ?? alone)!
   const status = (): NodeStatus => ({ node, instance, version: 1, owned: ingest.owned(), rules: rules.view.isHere() })

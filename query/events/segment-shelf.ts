@@ -7,7 +7,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { CheckpointFiles, StoreFile, Task } from '../store/index.ts'
+import type { CheckpointFiles, StoreFile, StoreOpenOptions, Task } from '../store/index.ts'
 import { runToMerge } from './merge-run.ts'
 import { SegmentReader, syncFolder } from './segment-file.ts'
 
@@ -83,11 +83,11 @@ export class SegmentShelf<Footer extends SegmentFooter, Owner extends BlockOwner
     this.#schema = schema
   }
 
-  /** Loads what the manifest names and deletes what it doesn't. Errors: corruption, naming the file. */
-  open(files: readonly StoreFile[], state: unknown): void {
+  /** Loads what the manifest names and deletes what it doesn't, but for what is to be kept. Errors: corruption, naming the file. */
+  open({ files, state, kept = [] }: Pick<StoreOpenOptions, 'files' | 'state' | 'kept'>): void {
     mkdirSync(this.#dir, { recursive: true })
     this.#nextFile = (state as SavedState | undefined)?.nextFile ?? 1
-    const named = new Set(files.map((file) => file.name))
+    const named = new Set([...files.map((file) => file.name), ...kept])
     for (const name of readdirSync(this.#dir)) {
       if (name.endsWith(this.#schema.suffix) && !named.has(name)) unlinkSync(join(this.#dir, name))
     }

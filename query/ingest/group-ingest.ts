@@ -37,6 +37,7 @@ export interface GroupIngestOptions {
   readonly log: Log
   /** Payload bytes a second a tenant may append at this node; 0 = no limit. */
   readonly bytesPerSecond: (tenant: string) => number
+  readonly onFatal: (error: SightlineError) => void
   /** This node has the control partition from now on, or has it no longer. The group waits until it resolves. */
   readonly onControl: (isOurs: boolean) => Promise<void>
 }
@@ -94,14 +95,20 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
         void this.#inTurn(() => this.#lose(numbers))
       },
     })
-    await this.#turn
+    await this.#inTurn(async () => {
+      const all = Array.from({ length: this.partitionCount('metrics') }, (_, number) => number)
+      await this.#options.shards.decide(await this.#marksOf(all))
+    })
   }
 
+  /** A node that can't take a partition or give it up must not go on as if it had: it ends, and the next start sorts it out. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const done = this.#turn.then(work)
-    this.#turn = done.catch((error: unknown) =>
-      this.#options.log.error({ error: messageOf(error) }, 'cannot change the partitions of this node'),
-    )
+    this.#turn = done.catch((error: unknown) => {
+      if (this.#isClosing) return
+      const what = `cannot change the partitions of this node: ${messageOf(error)}`
+      this.#options.onFatal(new SightlineError(kindOf(error), what, { cause: error }))
+    })
     return this.#turn
   }
 
@@ -148,6 +155,10 @@ export class GroupIngest implements QueryIngest, Appender, MarkedAppender {
     try {
       await this.#options.shards.handOver(ours)
       this.#moved('left', ours)
+    } catch (error) {
+      // Taken away meanwhile: what it could not finish is another's.
+      if (!ours.every((number) => this.#gone.has(number))) throw error
+      this.#moved('lost', ours)
     } finally {
       for (const number of ours) this.#handingOver.delete(number)
       this.#startReading()

@@ -53,7 +53,7 @@ export class EmbeddedLogStore implements LogStore {
 
   /** Errors: corruption, naming the file. */
   load(): void {
-    this.#shelf.open(this.#options.files, this.#options.state)
+    this.#shelf.open(this.#options)
   }
 
   append(tenantId: string, record: StoreRecord): AppendOutcome {

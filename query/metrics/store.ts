@@ -88,7 +88,10 @@ export class EmbeddedMetricsStore implements MetricsStore {
       for (const [name, tenants] of Object.entries(state.dropped)) this.#dropped.set(name, new Set(tenants))
     }
     const names = new Set(this.#options.files.map((file) => file.name))
-    for (const name of readdirSync(this.#dir)) if (name.endsWith(SUFFIX) && !names.has(name)) unlinkSync(join(this.#dir, name))
+    const kept = new Set(this.#options.kept)
+    for (const name of readdirSync(this.#dir)) {
+      if (name.endsWith(SUFFIX) && !names.has(name) && !kept.has(name)) unlinkSync(join(this.#dir, name))
+    }
     for (const entry of this.#options.files) this.hold(entry)
     const headOf = (tenant: string): Head => this.#headOf(tenant)
     for (const held of this.#held) {

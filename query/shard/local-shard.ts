@@ -126,6 +126,11 @@ export class LocalShard {
     await Promise.all(this.#ofNumbers(numbers).map((partition) => partition.handOver()))
   }
 
+  /** Those that are not this node's: what earlier processes left is kept or dropped. */
+  async decide(marks: ReadonlyMap<PartitionKey, Mark>): Promise<void> {
+    for (const partition of this.#partitions.values()) await partition.decide(this.#options.node!, marks.get(partition.key))
+  }
+
   async lose(numbers: readonly number[]): Promise<void> {
     await Promise.all(this.#ofNumbers(numbers).map((partition) => partition.lose()))
   }
@@ -174,6 +179,7 @@ export class LocalShard {
     this.#ticks++
     try {
       for (const partition of this.#partitions.values()) {
+        if (partition.isUndecided) continue
         const ageMs = Date.now() - (this.#lastCheckpointMs.get(partition.key) ?? 0)
         const isDue = ageMs >= this.#options.checkpointIntervalMs || partition.bytesSinceCheckpoint >= this.#options.checkpointBytes
         if (isDue && partition.needsCheckpoint) await this.#checkpointInTurn(partition)
@@ -221,6 +227,7 @@ export class LocalShard {
   retain(cutoffs: Cutoffs): number {
     let freed = 0
     for (const partition of this.#partitions.values()) {
+      if (partition.isUndecided) continue
       const bytes = partition.store.dropBefore(() => cutoffs[partition.signal])
       if (bytes > 0) partition.markChanged()
       freed += bytes

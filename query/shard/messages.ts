@@ -12,6 +12,7 @@ export type ToWorker =
   | { readonly t: 'status'; readonly id: number }
   | { readonly t: 'checkpoint'; readonly id: number }
   | { readonly t: 'own'; readonly id: number; readonly numbers: readonly number[]; readonly marks: ReadonlyMap<PartitionKey, Mark> }
+  | { readonly t: 'decide'; readonly id: number; readonly marks: ReadonlyMap<PartitionKey, Mark> }
   | { readonly t: 'handOver'; readonly id: number; readonly numbers: readonly number[] }
   | { readonly t: 'lose'; readonly id: number; readonly numbers: readonly number[] }
   | { readonly t: 'producers'; readonly id: number }

@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { JournalRecord, Mark } from '../../lib/journal/index.ts'
+import { labelsOf } from '../../lib/model/index.ts'
+import { LogBatchBuilder } from '../../lib/wire/otlp/logs/index.ts'
+import { LayoutAnnouncer, layoutOf } from '../../lib/wire/rows/index.ts'
 import type { PartitionStore, StoreOpenOptions } from '../store/index.ts'
+import { logsHost } from './logs/index.ts'
 import { encodeMark } from './mark.ts'
+import { metricsHost } from './metrics/index.ts'
 import { Partition, type CommitMark } from './partition.ts'
 
 let dir: string
@@ -75,6 +80,65 @@ async function opened(node: string, commit: CommitMark): Promise<{ partition: Pa
   })
   return { partition, store: () => partition.store as OffsetStore }
 }
+
+/** A record a second with one line each. */
+function lineRecord(offset: number): JournalRecord {
+  const builder = new LogBatchBuilder({ partitionOf: () => 0 })
+  builder.add(labelsOf({ app: 'a' }), 1_700_000_000_000 + offset * 1000, 0, `line ${offset}`, undefined)
+  const { payload } = builder.finish()[0]!
+  return { ...record(offset), signal: 'logs', encoding: 'otlp', appendedMs: 1_700_000_000_000 + offset * 1000, payload }
+}
+
+/** A row a record. */
+function rowRecord(offset: number): JournalRecord {
+  const layout = layoutOf('j', [labelsOf({ __name__: 'm', job: 'j', instance: 'i' })])
+  const appendedMs = 1_700_000_000_000 + offset * 1000
+  const batch = { rows: [{ layout, timestampMs: appendedMs, values: Float64Array.of(offset) }], metadata: [] }
+  const { payload } = new LayoutAnnouncer().encode(batch, appendedMs)[0]!
+  return { ...record(offset), appendedMs, payload }
+}
+
+describe('a candidate of a process that was killed', () => {
+  const hosts = { metrics: { host: metricsHost, make: rowRecord }, logs: { host: logsHost, make: lineRecord } }
+
+  test.each(['metrics', 'logs'] as const)('%s: its files outlive the start, whatever it turns out to be', async (signal) => {
+    const { host, make } = hosts[signal]
+    const open = (at: string, commit: CommitMark): Promise<Partition> =>
+      Partition.open({
+        signal,
+        number: 0,
+        dir: join(dir, at),
+        journal: 'j',
+        limits: { seriesMax: 1000, streamsMax: 1000, futureMaxMs: 0, repeatWindowMs: 0, queryBytesMax: 1 << 30 },
+        openStore: (options, place) => host.openStore(options, place),
+        commit,
+        onTrouble: (error) => expect.unreachable(String(error)),
+      })
+    const first = await open('a', (_key, { offset }) => Promise.resolve(offset === 3 ? true : undefined))
+    await first.own('a', undefined)
+    for (let i = 0; i < 3; i++) first.append(make(i))
+    await first.checkpoint()
+    for (let i = 3; i < 6; i++) first.append(make(i))
+    await first.checkpoint()
+    for (const [to, stored] of [
+      [6, 6],
+      [3, 3],
+    ] as const) {
+      cpSync(join(dir, 'a'), join(dir, `copy-${to}`), { recursive: true })
+      const copy = await open(`copy-${to}`, () => Promise.resolve(true))
+      expect(copy).toMatchObject({ isUndecided: true, needsCheckpoint: false })
+      copy.markChanged()
+      const state = encodeMark({ since: to, learnFrom: to, producers: [], owners: [{ node: 'a', from: 0, to }] })
+      await copy.decide('a', { node: 'b', offset: 9, state })
+      expect(copy).toMatchObject({ isUndecided: false, nextOffset: stored })
+      expect(copy.ledger.stored).toBe(stored)
+      // It goes on, in files of its own.
+      await copy.own('a', { node: 'b', offset: 9, state })
+      copy.append(make(9))
+      expect(await copy.checkpoint()).toBe(10)
+    }
+  })
+})
 
 describe('a partition in a group', () => {
   test('what was accepted stays, what was refused is dropped, and the next owner goes on at the last mark', async () => {

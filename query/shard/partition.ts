@@ -20,7 +20,7 @@ import type { DataSignal } from './fragment.ts'
 import { LearnNotes } from './learn-notes.ts'
 import { acceptCandidate, dropCandidate, readManifest, writeManifest, type Manifest, type PartitionLedger } from './manifest.ts'
 import { encodeMark, type Owner } from './mark.ts'
-import { takeOver } from './ownership.ts'
+import { takeOver, wasAccepted } from './ownership.ts'
 import { ProducerLedger, type ProducerCounts } from './producer-ledger.ts'
 
 /** Asks the group: whether it accepted the mark; undefined where that isn't known, and won't be before the process ends. Never rejects. */
@@ -66,6 +66,7 @@ export class Partition {
   #store: PartitionStore
   #tracker: SequenceTracker
   #isOwned: boolean
+  #isUndecided = false
   #since: number
   #owners: readonly Owner[]
   #learn = new LearnNotes()
@@ -94,7 +95,12 @@ export class Partition {
 
   static async open(options: PartitionOptions): Promise<Partition> {
     const manifest = readChecked(options)
-    return new Partition(options, await openStore(options, manifest), manifest)
+    // A process that ended between candidate and answer: until the group's mark says what it is, its files stay.
+    const candidate = options.commit === undefined ? undefined : readManifest(options.dir, 'candidate')
+    const kept = candidate?.files.map(({ name }) => name) ?? []
+    const partition = new Partition(options, await openStore(options, manifest, kept), manifest)
+    partition.#isUndecided = candidate !== undefined
+    return partition
   }
 
   get store(): PartitionStore {
@@ -117,6 +123,11 @@ export class Partition {
 
   get isOwned(): boolean {
     return this.#isOwned
+  }
+
+  /** Its files are not to be touched: a candidate of an earlier process is neither accepted nor dropped yet. */
+  get isUndecided(): boolean {
+    return this.#isUndecided
   }
 
   get ledger(): PartitionLedger {
@@ -150,6 +161,16 @@ export class Partition {
     if (plan.producers !== undefined) this.#tracker = new SequenceTracker(plan.producers)
     this.#isOwned = true
     return { key: this.key, readFrom: plan.readFrom, offset: plan.offset }
+  }
+
+  /** Another node has it: what an earlier process left as a candidate is kept or dropped, by the last accepted mark. */
+  async decide(node: string, mark: Mark | undefined): Promise<void> {
+    const { dir } = this.#options
+    const candidate = readManifest(dir, 'candidate')
+    if (!this.#isUndecided || this.#isOwned || candidate === undefined) return
+    if (wasAccepted(node, candidate.offset, mark)) acceptCandidate(dir)
+    else dropCandidate(dir)
+    await this.#reopen()
   }
 
   /** Gives it up with a last checkpoint; what it holds stays to be read. */
@@ -186,6 +207,7 @@ export class Partition {
     this.#byProducer = new ProducerLedger(manifest?.byProducer)
     this.#bytesSinceCheckpoint = 0
     this.#hasNewFiles = false
+    this.#isUndecided = false
   }
 
   /** Applies a record, or drops it as a repeat. Of records before `nextOffset` only the layouts are of interest. */
@@ -232,6 +254,7 @@ export class Partition {
   }
 
   get needsCheckpoint(): boolean {
+    if (this.#isUndecided) return false
     return this.#nextOffset > this.#checkpointOffset || this.#hasNewFiles
   }
 
@@ -283,9 +306,9 @@ function readChecked({ dir, journal, signal, number }: PartitionOptions): Manife
   )
 }
 
-function openStore(options: PartitionOptions, manifest: Manifest | undefined): Promise<PartitionStore> {
+function openStore(options: PartitionOptions, manifest: Manifest | undefined, kept: readonly string[] = []): Promise<PartitionStore> {
   const { dir, limits, number, journal, onTrouble } = options
-  const files = { dir: join(dir, 'files'), files: manifest?.files ?? [], state: manifest?.state, limits }
+  const files = { dir: join(dir, 'files'), files: manifest?.files ?? [], state: manifest?.state, limits, kept }
   return options.openStore(files, { number, journal, onTrouble })
 }
 

@@ -74,6 +74,11 @@ export class Shards implements FragmentRunner {
     return (await this.#ofOwners(numbers, (shard, ours) => shard.own(ours, marks))).flat()
   }
 
+  /** Candidates of earlier processes, of partitions that are not this node's now: kept or dropped, by the last accepted marks of all. */
+  async decide(marks: ReadonlyMap<PartitionKey, Mark>): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.decide(marks)))
+  }
+
   /** Nothing of them is appended any more. Resolves once the group answered their last marks. */
   async handOver(numbers: readonly number[]): Promise<void> {
     await this.#ofOwners(numbers, (shard, ours) => shard.handOver(ours))

@@ -88,6 +88,8 @@ export async function hostShard(port: MessagePort, options: ShardOptions, hosts:
         return void answer(message.id, () => shard.checkpointAll())
       case 'own':
         return void answer(message.id, () => shard.own(message.numbers, message.marks))
+      case 'decide':
+        return void answer(message.id, () => shard.decide(message.marks))
       case 'handOver':
         return void answer(message.id, () => shard.handOver(message.numbers))
       case 'lose':

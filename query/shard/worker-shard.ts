@@ -138,6 +138,10 @@ export class WorkerShard {
     return this.#ask({ t: 'own', id: this.#nextId++, numbers, marks })
   }
 
+  decide(marks: ReadonlyMap<PartitionKey, Mark>): Promise<void> {
+    return this.#ask({ t: 'decide', id: this.#nextId++, marks })
+  }
+
   handOver(numbers: readonly number[]): Promise<void> {
     return this.#ask({ t: 'handOver', id: this.#nextId++, numbers })
   }

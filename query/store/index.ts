@@ -101,6 +101,8 @@ export interface PartitionStore {
 export interface StoreOpenOptions {
   readonly dir: string
   readonly files: readonly StoreFile[]
+  /** Names of files that may turn out to be ours: neither opened nor deleted. Nothing is written until that is known. */
+  readonly kept?: readonly string[]
   readonly state: unknown
   readonly limits: StoreLimits
 }

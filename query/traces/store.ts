@@ -55,7 +55,7 @@ export class EmbeddedTraceStore implements TraceStore {
 
   /** Errors: corruption, naming the file. */
   load(): void {
-    this.#shelf.open(this.#options.files, this.#options.state)
+    this.#shelf.open(this.#options)
   }
 
   append(tenantId: string, record: StoreRecord): AppendOutcome {

@@ -26,7 +26,7 @@ describe.skipIf(reason !== undefined)('input topics', { timeout: PATIENCE_MS }, 
 
   beforeAll(async () => {
     server = await KafkaServer.start()
-    producer = kafkajsOf(server).producer({ createPartitioner: Partitioners.DefaultPartitioner })
+    producer = kafkajsOf(server).producer({ createPartitioner: Partitioners.DefaultPartitioner, idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
   }, PATIENCE_MS)
 
