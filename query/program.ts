@@ -142,7 +142,7 @@ export async function buildQuery(options: QueryOptions): Promise<QueryProgram> {
   const rules = buildRules({
     engine,
     readerOf: (tenant) => createMetricsReader(cluster, tenant),
-    caughtUp: (signal) => cluster.caughtUp(config().rules.lag_max, signal),
+    caughtUp: () => cluster.caughtUp(config().rules.lag_max),
     ingest,
     journal,
     clock,

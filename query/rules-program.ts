@@ -26,7 +26,7 @@ export interface RulesOptions {
   readonly engine: Engine
   readonly readerOf: (tenant: string) => Pick<MetricsReader, 'queryable' | 'notes'>
   /** Resolves once what was appended so far is readable on every node. Errors: unavailable, where it took too long or a node is missing. */
-  readonly caughtUp: (signal?: AbortSignal) => Promise<void>
+  readonly caughtUp: () => Promise<void>
   readonly ingest: QueryIngest
   readonly journal: Journal
   readonly clock: Clock
@@ -74,7 +74,7 @@ class Term {
     this.#alertmanager = new Alertmanager({ clock, log, state: this.#state, random: Math.random })
     this.#external = new ExternalAlertmanagers(log)
     const query: RuleQuery = async (expression, timeMs, signal) => {
-      await caughtUp(signal)
+      await unlessAborted(caughtUp(), signal)
       const { queryable, notes } = readerOf(TENANT)
       const result = await engine.instant(queryable, expression, timeMs, signal === undefined ? {} : { signal })
       // What is missing must not look like what is over: the rule fails, and its alerts stay as they are.
@@ -165,6 +165,20 @@ export function buildRules(options: RulesOptions): RulesProgram {
       term = undefined
       await last?.stop()
     },
+  }
+}
+
+/** What is waited for by others, too, goes on; who stops needn't wait for it. Errors: canceled. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(new SightlineError('canceled', 'the evaluation was stopped'))
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 

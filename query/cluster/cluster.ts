@@ -20,7 +20,7 @@ export interface ClusterOptions {
 }
 
 const PROBE_EVERY_MS = 1000
-/** Rules that ask at the same time share an answer. */
+/** Partitions that are nobody's at the moment are asked for again. */
 const FRESH_POLL_MS = 50
 /** Clocks of nodes may differ by so much. */
 const SKEW_MS = 5000
@@ -34,7 +34,10 @@ export class Cluster implements FragmentRunner {
   readonly #startedMs: number
   readonly #client: ReturnType<typeof createHttpClient>
   #timer: NodeJS.Timeout | undefined
-  #freshening: Promise<void> | undefined
+  /** Never rejects. */
+  #round: Promise<void> | undefined
+  #nextRound: Promise<void> | undefined
+  #isStopped = false
 
   /** Errors: bad_data for client settings that can't be used. */
   constructor(options: ClusterOptions) {
@@ -70,6 +73,7 @@ export class Cluster implements FragmentRunner {
   }
 
   stop(): void {
+    this.#isStopped = true
     clearInterval(this.#timer)
     this.#client.close()
   }
@@ -123,30 +127,32 @@ export class Cluster implements FragmentRunner {
    * Resolves once what was in the journal when it was asked is readable wherever it belongs. Errors: unavailable after `timeoutMs`: a partition
    * is nobody's at the moment, or its node doesn't keep up.
    */
-  caughtUp(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (this.#nodes.length === 0) return Promise.resolve()
-    // Those who ask while a round is under way need the next one: what they appended may not be in this one's answer.
-    const before = this.#freshening ?? Promise.resolve()
-    const round = before.catch(() => {}).then(() => this.#catchUp(timeoutMs, signal))
-    this.#freshening = round.catch(() => {})
-    return round
+  caughtUp(timeoutMs: number): Promise<void> {
+    // Whoever asks while a round is under way needs the next one, which all of them share: what they appended may be past what this one waits for.
+    this.#nextRound ??= (this.#round ?? Promise.resolve()).then(() => {
+      this.#nextRound = undefined
+      const round = this.#catchUp(timeoutMs)
+      this.#round = round.catch(() => {})
+      return round
+    })
+    return this.#nextRound
   }
 
-  async #catchUp(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+  async #catchUp(timeoutMs: number): Promise<void> {
     const { ingest, clock, partitionCount } = this.#options
     const deadlineMs = clock.now() + timeoutMs
     for (;;) {
       const leftMs = Math.max(0, deadlineMs - clock.now())
       const up = this.#others().filter(({ status }) => status !== undefined)
       const rounds = await Promise.all([
-        ingest.fresh(leftMs, signal).then((isFresh) => (isFresh ? ingest.owned() : undefined)),
-        ...up.map((node) => node.fresh(leftMs, signal).catch(() => undefined)),
+        ingest.fresh(leftMs).then((isFresh) => (isFresh ? ingest.owned() : undefined)),
+        ...up.map((node) => node.fresh(leftMs).catch(() => undefined)),
       ])
       if (rounds.every((owned) => owned !== undefined) && new Set(rounds.flat()).size === partitionCount) return
-      if (clock.now() >= deadlineMs || signal?.aborted === true) {
+      if (clock.now() >= deadlineMs || this.#isStopped) {
         throw new SightlineError('unavailable', `incomplete: not all partitions are applied up to now within ${timeoutMs} ms`)
       }
-      await clock.sleep(FRESH_POLL_MS, signal)
+      await clock.sleep(FRESH_POLL_MS)
     }
   }
 

@@ -90,12 +90,11 @@ export class NodeClient {
   }
 
   /** Waits until it has applied what is in the journal now; answers what it owns then, undefined where that took too long. */
-  async fresh(timeoutMs: number, signal: AbortSignal | undefined): Promise<readonly number[] | undefined> {
+  async fresh(timeoutMs: number): Promise<readonly number[] | undefined> {
     const answer = await this.#client.request(`${this.url}${SHARD_PATH}/fresh?timeout_ms=${Math.ceil(timeoutMs)}`, {
       method: 'POST',
       timeoutMs: timeoutMs + STATUS_TIMEOUT_MS,
       bodyBytesMax: STATUS_BYTES_MAX,
-      ...(signal === undefined ? {} : { signal }),
     })
     if (answer.status !== 200) throw errorOf(answer.status, answer.body)
     const { fresh, owned } = JSON.parse(answer.body.toString()) as { fresh: boolean; owned: readonly number[] }
