@@ -36,7 +36,7 @@ export interface Line {
   readonly text: string
 }
 
-export function appOfStream(stream: number): string {
+function appOfStream(stream: number): string {
   return `app-${stream}`
 }
 

@@ -18,8 +18,8 @@ import type { MarkedAppender } from '../../lib/producer/index.ts'
 import { kindOf, messageOf, SightlineError } from '../../lib/runtime/errors.ts'
 import { counter } from '../../lib/telemetry/index.ts'
 
-export const JOURNAL_PATH = '/sightline/api/v1/journal'
-export const JOURNAL_VERSION = 1
+const JOURNAL_PATH = '/sightline/api/v1/journal'
+const JOURNAL_VERSION = 1
 
 type DataSignal = Exclude<Signal, 'control'>
 const DATA_SIGNALS: readonly DataSignal[] = ['metrics', 'logs', 'traces']

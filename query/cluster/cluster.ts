@@ -150,7 +150,10 @@ export class Cluster implements FragmentRunner {
       ])
       if (rounds.every((owned) => owned !== undefined) && new Set(rounds.flat()).size === partitionCount) return
       if (clock.now() >= deadlineMs || this.#isStopped) {
-        throw new SightlineError('unavailable', `incomplete: not all partitions are applied up to now within ${timeoutMs} ms`)
+        throw new SightlineError(
+          'unavailable',
+          `incomplete: not all partitions are applied up to now within ${timeoutMs} ms by the nodes of query_cluster`,
+        )
       }
       await clock.sleep(FRESH_POLL_MS)
     }
@@ -159,11 +162,6 @@ export class Cluster implements FragmentRunner {
   /** The node that evaluates rules, where it is another and answers. */
   rulesNode(): NodeClient | undefined {
     return this.#others().find(({ status }) => status?.rules === true)
-  }
-
-  /** The others as they were last seen. */
-  nodes(): { url: string; status: NodeStatus | undefined; error: string }[] {
-    return this.#others().map(({ url, status, error }) => ({ url, status, error: status === undefined ? error : '' }))
   }
 }
 

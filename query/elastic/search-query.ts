@@ -61,7 +61,7 @@ export function needleClauses(needles: readonly string[]): Clause[] {
   return filter.length === 0 ? [] : [{ bool: { should: [{ bool: { filter } }, { term: { long: true } }], minimum_should_match: 1 } }]
 }
 
-export function pairClauses(pairs: readonly WantedPair[]): Clause[] {
+function pairClauses(pairs: readonly WantedPair[]): Clause[] {
   return pairs
     .filter(({ name, value }) => isFindable(name, value))
     .map(({ name, value }) => {

@@ -154,9 +154,12 @@ describe.each(['embedded', 'elasticsearch'] as const)('the wide road, logs %s', 
         expect(still.map(({ key }) => [key, last(key)])).toEqual(still.map(({ key, end }) => [key, end - 1]))
       }
     }, 60_000)
-    const [lines] = await lokiVector(nodes[0], 'sum(count_over_time({region="here"}[1h]))')
     const stored = (await Promise.all(nodes.map(ledgerAt))).flatMap((ledger) => ledger.stored.filter(({ signal }) => signal === 'logs'))
-    expect(stored.reduce((sum, one) => sum + one.stored, 0)).toBe(Number(lines!.value[1]))
+    // Elasticsearch shows a line within a second of storing it.
+    await eventually(async () => {
+      const [lines] = await lokiVector(nodes[0], 'sum(count_over_time({region="here"}[1h]))')
+      expect(Number(lines!.value[1])).toBe(stored.reduce((sum, one) => sum + one.stored, 0))
+    }, 15_000)
     expect(stored.flatMap(({ dropped }) => Object.entries(dropped))).toEqual([])
   })
 })
