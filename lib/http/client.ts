@@ -8,7 +8,7 @@ import { Agent as HttpsAgent, request as requestHttps, type AgentOptions } from 
 import type { SecureVersion } from 'node:tls'
 import { revealSecret, type HttpClientConfig, type TlsConfig } from '../config/index.ts'
 import { messageOf, SightlineError } from '../runtime/errors.ts'
-import { decompress, readBody } from './body.ts'
+import { decompress, readBody, type BodyBuffer } from './body.ts'
 
 export interface HttpRequest {
   readonly method?: string
@@ -17,6 +17,8 @@ export interface HttpRequest {
   readonly timeoutMs: number
   /** A larger answer is `too_large`. */
   readonly bodyBytesMax: number
+  /** Takes the answer's body as it came; an answer that isn't compressed is then good only until the next exchange with it. */
+  readonly bodyInto?: BodyBuffer
   readonly signal?: AbortSignal
 }
 
@@ -33,6 +35,8 @@ export interface HttpClient {
 }
 
 const REDIRECTS_MAX = 10
+/** Idle connections kept of one host: many targets may share it. */
+const HOST_IDLE_MAX = 64
 /** A receiver may ask for patience, not for ever. */
 const RETRY_AFTER_MAX_MS = 5 * 60_000
 
@@ -46,8 +50,8 @@ export function retryAfterOf({ headers }: HttpAnswer, nowMs: number): number {
 
 export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpClient {
   if (config.proxy_url !== undefined) throw new SightlineError('bad_data', 'cannot use proxy_url: proxies are not built yet')
-  const plain = new HttpAgent({ keepAlive: true, maxFreeSockets: 2 })
-  const secure = new HttpsAgent({ keepAlive: true, maxFreeSockets: 2, ...tlsOptions(config.tls_config) })
+  const plain = new HttpAgent({ keepAlive: true, maxFreeSockets: HOST_IDLE_MAX })
+  const secure = new HttpsAgent({ keepAlive: true, maxFreeSockets: HOST_IDLE_MAX, ...tlsOptions(config.tls_config) })
 
   const exchange = async (url: URL, host: string, request: HttpRequest, signal: AbortSignal, redirects: number): Promise<HttpAnswer> => {
     // Credentials are for the host they were configured for, not for wherever it sends us.
@@ -67,7 +71,7 @@ export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpCl
         throw new SightlineError('unavailable', `cannot get ${url.href}: more than ${REDIRECTS_MAX} redirects`)
       return exchange(new URL(location, url), host, request, signal, redirects + 1)
     }
-    const raw = await readBody(response, request.bodyBytesMax)
+    const raw = await readBody(response, request.bodyBytesMax, request.bodyInto)
     return { status, headers, body: await decompress(raw, headers['content-encoding'], request.bodyBytesMax) }
   }
 
