@@ -1,6 +1,8 @@
 /**
  * One target's series from scrape to scrape: which labels a series has after relabeling, which column of the layout it is, and which
  * columns went stale. The layout changes only when a new series appears, or when many have gone.
+ *
+ * A row is good until the next one is asked for: both lie in the same memory.
  */
 import type { ScrapeConfig } from '../../lib/config/index.ts'
 import { CELL_ABSENT, CELL_FLOAT, CELL_STALE, hasLabel, labelsOf, labelsWith, METRIC_NAME, type Labels } from '../../lib/model/index.ts'
@@ -46,6 +48,9 @@ export class TargetSamples {
   #columns: Columns
   /** Columns that had a sample of the scrape's own time in the last row: they get a stale marker when they don't come again. */
   #live = new Uint8Array(64)
+  /** The last row's: the next one is written over it. */
+  #values = new Float64Array(0)
+  #cells = new Uint8Array(0)
   #parsers = new Map<'text' | 'openmetrics', ExpositionParser>()
   #added = 0
 
@@ -113,7 +118,15 @@ export class TargetSamples {
   }
 
   #newRow(): { values: Float64Array; cells: Uint8Array } {
-    return { values: new Float64Array(this.#columns.length), cells: new Uint8Array(this.#columns.length) }
+    const { length } = this.#columns
+    if (this.#values.length === length) {
+      this.#values.fill(0)
+      this.#cells.fill(0)
+    } else {
+      this.#values = new Float64Array(length)
+      this.#cells = new Uint8Array(length)
+    }
+    return { values: this.#values, cells: this.#cells }
   }
 
   #finish(out: { values: Float64Array; cells: Uint8Array }, timestampMs: number, report: readonly number[] | undefined): Row {

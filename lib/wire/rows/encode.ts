@@ -59,7 +59,7 @@ export interface SplitOptions {
  */
 export function encodeRecords(batch: RowBatch, known: (layoutId: string) => boolean, options: SplitOptions = {}): EncodedRows[] {
   const bytesMax = options.bytesMax ?? RECORD_BYTES_MAX
-  const splitter = new Splitter(bytesMax, known, options.bodyOf ?? bodyOf)
+  const splitter = new Splitter(bytesMax, known, options.bodyOf ?? bodyOf, rowsBytes(batch))
   const cut = options.cut ?? cutLayout
   for (const row of batch.rows) {
     if (bytesMax === Infinity) {
@@ -104,6 +104,16 @@ export function cutLayout(layout: Layout, bytesMax: number): readonly Layout[] {
 
 function bodyOf(layout: Layout): Uint8Array {
   return layout.body ?? encodeLayoutBody(layout.group, layout.series)
+}
+
+/** What the rows of a batch take where all they have are floats, gaps and stale markers: then their record fills its memory to the last byte. */
+function rowsBytes({ rows }: RowBatch): number {
+  let bytes = HEAD_BYTES
+  for (const { values, cells } of rows) {
+    const maps = cells === undefined ? 0 : 2 * ((cells.length + 7) >> 3)
+    bytes += ROW_HEAD_BYTES + values.length * 8 + ((maps + 7) & ~7)
+  }
+  return bytes
 }
 
 function sliceRow(row: Row, layout: Layout, first: number): Row {
@@ -158,9 +168,11 @@ class Splitter {
   readonly #bodyOf: (layout: Layout) => Uint8Array
   readonly #written = new Set<string>()
   readonly #records: EncodedRows[] = []
-  #current = new RecordWriter()
+  #current: RecordWriter
 
-  constructor(bytesMax: number, known: (layoutId: string) => boolean, body: (layout: Layout) => Uint8Array) {
+  /** @param bytes what the first record will probably take */
+  constructor(bytesMax: number, known: (layoutId: string) => boolean, body: (layout: Layout) => Uint8Array, bytes: number) {
+    this.#current = new RecordWriter(Math.min(bytes, bytesMax))
     this.#bodyOf = body
     this.#bytesMax = bytesMax
     this.#known = known
@@ -212,11 +224,12 @@ interface Mark {
 }
 
 class RecordWriter {
-  readonly #out = new RowsWriter(16 * 1024)
+  readonly #out: RowsWriter
   #items = 0
   blocks = 0
 
-  constructor() {
+  constructor(capacityBytes = 16 * 1024) {
+    this.#out = new RowsWriter(Math.max(capacityBytes, HEAD_BYTES))
     this.#out.u32(ROWS_MAGIC)
     this.#out.u8(ROWS_VERSION)
     for (let i = 5; i < HEAD_BYTES; i++) this.#out.u8(0)
