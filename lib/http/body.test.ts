@@ -66,3 +66,56 @@ test('connections of one host are used again after many requests at once', async
   expect(connections()).toBe(20)
   client.close()
 })
+
+describe('answers of many connections at once', () => {
+  test('come whole, whatever the order of their parts', async () => {
+    const { url } = await serve((request, response) => {
+      const size = Number(request.headers['x-size'])
+      let sent = 0
+      const more = (): void => {
+        const part = Math.min(size - sent, 1 + ((size * 7 + sent) % 90_000))
+        response.write(Buffer.alloc(part, size % 251))
+        sent += part
+        if (sent === size) response.end()
+        else setTimeout(more, sent % 3)
+      }
+      more()
+    })
+    const client = createHttpClient()
+    for (let round = 0; round < 3; round++) {
+      const sizes = Array.from({ length: 20 }, (_, i) => 1 + i * 20_011 + round)
+      const answers = sizes.map((size, i) =>
+        client.request(url, {
+          headers: { 'x-size': String(size) },
+          timeoutMs: 10_000,
+          bodyBytesMax: 1 << 20,
+          ...(i % 2 === 0 ? { bodyInto: new BodyBuffer() } : {}),
+        }),
+      )
+      for (const [i, { body }] of (await Promise.all(answers)).entries())
+        expect(body.equals(Buffer.alloc(sizes[i]!, sizes[i]! % 251))).toBe(true)
+    }
+    client.close()
+  })
+
+  test('the body of a redirect is not the answer, and one that ends in its middle is an error', async () => {
+    const { url } = await serve((request, response) => {
+      if (request.url === '/') response.writeHead(302, { location: '/there' }).end(Buffer.alloc(200_000, 'a'))
+      else if (request.url === '/there') response.end('there')
+      else if (request.url === '/slow') response.write('a')
+      else {
+        response.writeHead(200, { 'content-length': '1000' })
+        response.write('abc', () => response.destroy())
+      }
+    })
+    const client = createHttpClient()
+    const get = (path: string): Promise<string> =>
+      client.request(url + path, { timeoutMs: 300, bodyBytesMax: 1 << 20, bodyInto: new BodyBuffer() }).then(({ body }) => body.toString())
+    expect(await get('')).toBe('there')
+    expect(await get('')).toBe('there')
+    await expect(get('cut')).rejects.toMatchObject({ kind: 'canceled' })
+    await expect(get('slow')).rejects.toMatchObject({ kind: 'timeout' })
+    expect(await get('there')).toBe('there')
+    client.close()
+  })
+})

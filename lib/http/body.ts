@@ -10,14 +10,14 @@ const undo = {
   zstd: promisify(zstdDecompress),
 } as const
 
-const FIRST_BYTES = 64 * 1024
+const GROWTH_BYTES_MIN = 16 * 1024
 
 /**
  * Memory for one body after another: it grows to the largest. What `bytes` hands out is good until the next `clear`; whoever keeps a body longer copies it.
  * A buffer serves one exchange at a time, and none after an exchange that failed: its body may still be on the way.
  */
 export class BodyBuffer {
-  #memory = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  #memory = Buffer.allocUnsafeSlow(0)
   #length = 0
 
   get capacityBytes(): number {
@@ -34,69 +34,81 @@ export class BodyBuffer {
 
   reserve(bytes: number): void {
     if (bytes <= this.#memory.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(bytes, this.#memory.length * 2))
+    const grown = Buffer.allocUnsafeSlow(bytes)
     this.#memory.copy(grown, 0, 0, this.#length)
     this.#memory = grown
   }
 
   append(chunk: Buffer): void {
-    this.reserve(this.#length + chunk.length)
+    const bytes = this.#length + chunk.length
+    if (bytes > this.#memory.length) this.reserve(Math.max(bytes, this.#memory.length * 2, GROWTH_BYTES_MIN))
     chunk.copy(this.#memory, this.#length)
-    this.#length += chunk.length
+    this.#length = bytes
   }
 }
 
 /**
- * The whole body as it came. A declared length is allocated once and filled; an undeclared one is collected.
- *
- * @param into where the body goes instead of into memory of its own
+ * The whole body of a request as it came. A declared length is allocated once and filled; an undeclared one is collected.
  * Errors: too_large past `bytesMax` (before anything is read where the length is declared), canceled where the client went away.
  */
-export function readBody(request: IncomingMessage, bytesMax: number, into?: BodyBuffer): Promise<Buffer> {
-  const declared = Number(request.headers['content-length'] ?? Number.NaN)
+export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const declared = declaredBytes(request)
   if (declared > bytesMax) return Promise.reject(bodyTooLarge(bytesMax))
   return new Promise((resolve, reject) => {
-    const body = into === undefined ? new NewBody(declared) : into
-    if (into !== undefined) {
-      into.clear()
-      if (!Number.isNaN(declared)) into.reserve(declared)
-    }
+    const chunks: Buffer[] = []
     let bytes = 0
+    const into = Number.isNaN(declared) ? undefined : Buffer.allocUnsafe(declared)
     request.on('data', (chunk: Buffer) => {
+      if (into !== undefined) chunk.copy(into, bytes)
+      else chunks.push(chunk)
       bytes += chunk.length
-      if (bytes <= bytesMax) return body.append(chunk)
-      request.removeAllListeners('data')
-      request.resume()
-      reject(bodyTooLarge(bytesMax))
+      if (bytes > bytesMax) {
+        request.removeAllListeners('data')
+        request.resume()
+        reject(bodyTooLarge(bytesMax))
+      }
     })
-    request.on('end', () => resolve(body.bytes))
-    request.on('error', (error) =>
-      reject(new SightlineError('canceled', `cannot read the request's body: ${error.message}`, { cause: error })),
-    )
-    request.on('aborted', () => reject(new SightlineError('canceled', 'cannot read the request: the client went away')))
+    request.on('end', () => resolve(into === undefined ? Buffer.concat(chunks) : into.subarray(0, bytes)))
+    rejectWhereCut(request, reject)
   })
 }
 
-/** Memory of a body that its reader may keep. */
-class NewBody {
-  readonly #chunks: Buffer[] = []
-  readonly #whole: Buffer | undefined
-  #length = 0
+/**
+ * The whole body of an answer, copied chunk by chunk as it comes: its connection reads into memory that is used again (`connection.ts`), so a chunk is
+ * good only while it is handed in, and none may wait in the stream. To be called in the event that hands out the answer.
+ *
+ * Errors: as in `readBody`.
+ */
+export function readAnswer(answer: IncomingMessage, bytesMax: number, into = new BodyBuffer()): Promise<Buffer> {
+  const declared = declaredBytes(answer)
+  into.clear()
+  if (declared <= bytesMax) into.reserve(declared)
+  const end = answer.push.bind(answer)
+  return new Promise((resolve, reject) => {
+    let left = bytesMax
+    answer.push = (chunk: Buffer | null): boolean => {
+      if (chunk === null) return end(null)
+      left -= chunk.length
+      if (left >= 0) into.append(chunk)
+      else reject(bodyTooLarge(bytesMax))
+      return true
+    }
+    if (declared > bytesMax) reject(bodyTooLarge(bytesMax))
+    answer.on('end', () => resolve(into.bytes))
+    rejectWhereCut(answer, reject)
+    answer.resume()
+  })
+}
 
-  /** @param declared NaN where the length isn't known */
-  constructor(declared: number) {
-    this.#whole = Number.isNaN(declared) ? undefined : Buffer.allocUnsafe(declared)
-  }
+function declaredBytes({ headers }: IncomingMessage): number {
+  return Number(headers['content-length'] ?? Number.NaN)
+}
 
-  append(chunk: Buffer): void {
-    if (this.#whole === undefined) this.#chunks.push(chunk)
-    else chunk.copy(this.#whole, this.#length)
-    this.#length += chunk.length
-  }
-
-  get bytes(): Buffer {
-    return this.#whole === undefined ? Buffer.concat(this.#chunks) : this.#whole.subarray(0, this.#length)
-  }
+function rejectWhereCut(message: IncomingMessage, reject: (error: SightlineError) => void): void {
+  message.on('error', (error) =>
+    reject(new SightlineError('canceled', `cannot read the request's body: ${error.message}`, { cause: error })),
+  )
+  message.on('aborted', () => reject(new SightlineError('canceled', 'cannot read the request: the client went away')))
 }
 
 /** Undoes `content-encoding` (identity, gzip, deflate, zstd; snappy is the receivers' own). Errors: bad_data, too_large. */
