@@ -52,13 +52,13 @@ export class Columns {
     return labels
   }
 
-  /** The same object until a column comes. */
+  /** The same object until a column comes. It shares memory with the columns: what is there never changes, there is only more behind it. */
   layout(): Layout {
     this.#layout ??= packLayout({
       group: this.#group,
-      symbols: this.#symbols.slice(),
-      starts: this.#starts.slice(0, this.#length + 1),
-      refs: this.#refs.slice(0, this.#starts[this.#length]!),
+      symbols: this.#symbols,
+      starts: this.#starts.subarray(0, this.#length + 1),
+      refs: this.#refs.subarray(0, this.#starts[this.#length]!),
     })
     return this.#layout
   }

@@ -34,7 +34,7 @@ export function groupOf(labels: Labels): string {
 /**
  * The layout of a table. It keeps the table and its bytes; `series` makes the label sets anew each time it is asked for them.
  *
- * @param table  its symbols are in the order of their first use; kept, not copied
+ * @param table  its symbols are in the order of their first use; kept, not copied; symbols may be added behind
  */
 export function packLayout(table: Omit<LayoutTable, 'id'>): Layout {
   const { group, symbols, starts, refs } = table
