@@ -3,13 +3,14 @@
  * too (`up` 0, everything stale); a scrape that the journal did not take is counted and gone.
  */
 import type { ScrapeConfig } from '../../lib/config/index.ts'
-import type { HttpClient } from '../../lib/http/index.ts'
+import type { BodyBuffer, HttpClient } from '../../lib/http/index.ts'
 import { hashText } from '../../lib/model/index.ts'
 import type { RowsAppender } from '../../lib/producer/index.ts'
 import type { Clock } from '../../lib/runtime/clock.ts'
 import { messageOf, SightlineError } from '../../lib/runtime/errors.ts'
 import { counter } from '../../lib/telemetry/index.ts'
 import type { Row, RowBatch } from '../../lib/wire/rows/index.ts'
+import type { BodyPool } from './bodies.ts'
 import type { TargetSamples } from './samples.ts'
 import type { Target } from './target.ts'
 
@@ -39,6 +40,7 @@ export interface LoopDeps {
   readonly tenant: string
   readonly appender: RowsAppender
   readonly client: HttpClient
+  readonly bodies: BodyPool
   readonly clock: Clock
 }
 
@@ -87,7 +89,7 @@ export class ScrapeLoop {
 
   /** One scrape for the instant `plannedMs`. Never throws. */
   async scrape(plannedMs: number): Promise<void> {
-    const { clock } = this.#deps
+    const { clock, bodies } = this.#deps
     const startMs = clock.now()
     const timestampMs = Math.abs(startMs - plannedMs) <= TOLERANCE_MS ? plannedMs : startMs
     const seconds = (): number => (clock.now() - startMs) / 1000
@@ -95,8 +97,10 @@ export class ScrapeLoop {
     let metadata: RowBatch['metadata'] = []
     let error = ''
     try {
-      const { format, body } = await this.#get()
+      const into = bodies.take()
+      const { format, body } = await this.#get(into)
       const exposition = this.#samples.parse(format, body)
+      bodies.give(into)
       metadata = exposition.metadata
       const result = this.#samples.succeeded(exposition, timestampMs, seconds())
       samplesRead.inc(result.scraped)
@@ -111,7 +115,7 @@ export class ScrapeLoop {
     await this.#append(rows, metadata)
   }
 
-  async #get(): Promise<{ format: 'text' | 'openmetrics'; body: Buffer }> {
+  async #get(bodyInto: BodyBuffer): Promise<{ format: 'text' | 'openmetrics'; body: Buffer }> {
     const { client, config } = this.#deps
     const wantsText =
       config.scrape_protocols !== undefined && !config.scrape_protocols.some((protocol) => protocol.startsWith('OpenMetrics'))
@@ -124,6 +128,7 @@ export class ScrapeLoop {
       },
       timeoutMs: this.target.timeoutMs,
       bodyBytesMax: limitBytes > 0 ? limitBytes : BODY_BYTES_MAX,
+      bodyInto,
     })
     if (answer.status !== 200) throw new SightlineError('unavailable', `server returned HTTP status ${answer.status}`)
     const contentType = answer.headers['content-type'] ?? ''

@@ -10,6 +10,7 @@ import type { Clock } from '../../lib/runtime/clock.ts'
 import { messageOf } from '../../lib/runtime/errors.ts'
 import type { Log } from '../../lib/telemetry/index.ts'
 import { discover, type TargetGroup } from '../discovery/index.ts'
+import type { BodyPool } from './bodies.ts'
 import { ScrapeLoop } from './loop.ts'
 import { TargetSamples } from './samples.ts'
 import { targetOf, type Target } from './target.ts'
@@ -29,6 +30,7 @@ export class ScrapePool {
   readonly config: ScrapeConfig
   readonly #global: GlobalConfig
   readonly #deps: PoolDeps
+  readonly #bodies: BodyPool
   readonly #relabeler: Relabeler
   readonly #metricRelabeler: Relabeler
   readonly #client: HttpClient
@@ -39,10 +41,11 @@ export class ScrapePool {
   dropped: Readonly<Record<string, string>>[] = []
   lastError = ''
 
-  constructor(config: ScrapeConfig, global: GlobalConfig, deps: PoolDeps) {
+  constructor(config: ScrapeConfig, global: GlobalConfig, deps: PoolDeps, bodies: BodyPool) {
     this.config = config
     this.#global = global
     this.#deps = deps
+    this.#bodies = bodies
     this.#relabeler = createRelabeler(config.relabel_configs)
     this.#metricRelabeler = createRelabeler(config.metric_relabel_configs)
     this.#client = createHttpClient(config)
@@ -75,7 +78,8 @@ export class ScrapePool {
         externalLabels,
         metricRelabeler: this.#metricRelabeler,
       })
-      const loop = new ScrapeLoop(target, samples, { config: this.config, tenant, appender, client: this.#client, clock })
+      const deps = { config: this.config, tenant, appender, client: this.#client, bodies: this.#bodies, clock }
+      const loop = new ScrapeLoop(target, samples, deps)
       this.#loops.set(key, loop)
       loop.start()
     }

@@ -1,23 +1,16 @@
 /**
  * One target's series from scrape to scrape: which labels a series has after relabeling, which column of the layout it is, and which
  * columns went stale. The layout changes only when a new series appears, or when many have gone.
+ *
+ * A row is good until the next one is asked for: both lie in the same memory.
  */
 import type { ScrapeConfig } from '../../lib/config/index.ts'
-import {
-  CELL_ABSENT,
-  CELL_FLOAT,
-  CELL_STALE,
-  hasLabel,
-  labelsKey,
-  labelsOf,
-  labelsWith,
-  METRIC_NAME,
-  type Labels,
-} from '../../lib/model/index.ts'
+import { CELL_ABSENT, CELL_FLOAT, CELL_STALE, hasLabel, labelsOf, labelsWith, METRIC_NAME, type Labels } from '../../lib/model/index.ts'
 import type { Relabeler } from '../../lib/relabel/index.ts'
 import { SightlineError } from '../../lib/runtime/errors.ts'
 import { ExpositionParser, type Exposition } from '../../lib/wire/prometheus-text/index.ts'
-import { groupOf, layoutOf, type Layout, type Row, type RowExemplar } from '../../lib/wire/rows/index.ts'
+import { groupOf, layoutOf, type Row, type RowExemplar } from '../../lib/wire/rows/index.ts'
+import { Columns } from './columns.ts'
 
 /** The series every scrape adds, in this order, as the first columns of the layout. */
 const REPORT = [
@@ -52,19 +45,20 @@ export class TargetSamples {
   readonly #group: string
   /** By ref of the parser: the column, or DROPPED. */
   #columnOf: number[] = []
-  readonly #columnByKey = new Map<string, number>()
-  #columns: Labels[]
+  #columns: Columns
   /** Columns that had a sample of the scrape's own time in the last row: they get a stale marker when they don't come again. */
   #live = new Uint8Array(64)
-  #layout: Layout | undefined
+  /** The last row's: the next one is written over it. */
+  #values = new Float64Array(0)
+  #cells = new Uint8Array(0)
   #parsers = new Map<'text' | 'openmetrics', ExpositionParser>()
   #added = 0
 
   constructor(options: ScrapeOptions) {
     this.#options = options
     this.#group = groupOf(options.targetLabels)
-    this.#columns = REPORT.map((name) => this.#withExternal(labelsWith(options.targetLabels, METRIC_NAME, name)))
-    for (const [column, labels] of this.#columns.entries()) this.#columnByKey.set(labelsKey(labels), column)
+    this.#columns = new Columns(this.#group)
+    for (const name of REPORT) this.#columns.add(this.#withExternal(labelsWith(options.targetLabels, METRIC_NAME, name)))
   }
 
   /** Reads a body. Errors: bad_data for text that doesn't parse or a limit that is passed; the series then go stale with `failed`. */
@@ -89,7 +83,7 @@ export class TargetSamples {
       if (column === DROPPED) continue
       kept++
       if (honorsTimes && !Number.isNaN(timestamps[i]!)) {
-        addTimed(timed, timestamps[i]!, this.#columns[column]!, values[i]!)
+        addTimed(timed, timestamps[i]!, this.#columns.labelsOf(column), values[i]!)
         continue
       }
       // Two lines of the same series: the first counts.
@@ -124,7 +118,15 @@ export class TargetSamples {
   }
 
   #newRow(): { values: Float64Array; cells: Uint8Array } {
-    return { values: new Float64Array(this.#columns.length), cells: new Uint8Array(this.#columns.length) }
+    const { length } = this.#columns
+    if (this.#values.length === length) {
+      this.#values.fill(0)
+      this.#cells.fill(0)
+    } else {
+      this.#values = new Float64Array(length)
+      this.#cells = new Uint8Array(length)
+    }
+    return { values: this.#values, cells: this.#cells }
   }
 
   #finish(out: { values: Float64Array; cells: Uint8Array }, timestampMs: number, report: readonly number[] | undefined): Row {
@@ -147,24 +149,21 @@ export class TargetSamples {
       }
       this.#live[column] = isLive ? 1 : 0
     }
-    this.#layout ??= layoutOf(this.#group, this.#columns.slice())
-    const row = { layout: this.#layout, timestampMs, values, ...(allFloats ? {} : { cells }) }
+    const row = { layout: this.#columns.layout(), timestampMs, values, ...(allFloats ? {} : { cells }) }
     if (dead > this.#columns.length * DEAD_SHARE_MAX && dead > REPORT.length) this.#dropDead(cells)
     return row
   }
 
   /** Takes columns that ended out of the layout; their series are new again when they come back. */
   #dropDead(cells: Uint8Array): void {
+    const isDead = (column: number): boolean => column >= REPORT.length && cells[column] === CELL_ABSENT
     const moved = new Int32Array(this.#columns.length).fill(DROPPED)
-    const columns: Labels[] = []
     const live = new Uint8Array(this.#live.length)
-    this.#columnByKey.clear()
-    for (const [column, labels] of this.#columns.entries()) {
-      if (column >= REPORT.length && cells[column] === CELL_ABSENT) continue
-      moved[column] = columns.length
-      live[columns.length] = this.#live[column]!
-      this.#columnByKey.set(labelsKey(labels), columns.length)
-      columns.push(labels)
+    let kept = 0
+    for (let column = 0; column < moved.length; column++) {
+      if (isDead(column)) continue
+      live[kept] = this.#live[column]!
+      moved[column] = kept++
     }
     const isGone = (ref: number): boolean => {
       const column = this.#columnOf[ref]!
@@ -172,9 +171,8 @@ export class TargetSamples {
     }
     for (const parser of this.#parsers.values()) parser.forget(isGone)
     this.#columnOf = this.#columnOf.map((column) => (column === DROPPED ? DROPPED : moved[column]!))
-    this.#columns = columns
+    this.#columns = this.#columns.without(isDead)
     this.#live = live
-    this.#layout = undefined
   }
 
   #addSeries(exposed: Labels): number {
@@ -187,19 +185,11 @@ export class TargetSamples {
       return ref
     }
     checkLabelLimits(labels, this.#options.config)
-    const all = this.#withExternal(labels)
-    const key = labelsKey(all)
-    let column = this.#columnByKey.get(key)
-    if (column === undefined) {
-      column = this.#columns.length
-      this.#columnByKey.set(key, column)
-      this.#columns.push(all)
-      this.#layout = undefined
-      if (column >= this.#live.length) {
-        const live = new Uint8Array(this.#live.length * 2)
-        live.set(this.#live)
-        this.#live = live
-      }
+    const column = this.#columns.add(this.#withExternal(labels))
+    if (column >= this.#live.length) {
+      const live = new Uint8Array(this.#live.length * 2)
+      live.set(this.#live)
+      this.#live = live
     }
     this.#added++
     this.#columnOf.push(column)

@@ -8,6 +8,7 @@ import { CELL_ABSENT, CELL_FLOAT, CELL_STALE, formatLabels, labelsOf } from '../
 import { createRelabeler } from '../../lib/relabel/index.ts'
 import { FakeClock } from '../../lib/runtime/clock.ts'
 import type { Row } from '../../lib/wire/rows/index.ts'
+import { BodyPool } from './bodies.ts'
 import { nextInstant, ScrapeLoop } from './loop.ts'
 import { TargetSamples } from './samples.ts'
 import { targetOf } from './target.ts'
@@ -69,6 +70,7 @@ function newLoop(
     tenant: 'default',
     appender,
     client: createHttpClient(scrapeConfig),
+    bodies: new BodyPool(),
     clock,
   })
   const scrape = async (): Promise<Record<string, number | 'stale'>> => {

@@ -1,6 +1,7 @@
 /** All scrape pools; reloads stop and start only those whose configuration changed. */
 import type { GlobalConfig, ScrapeConfig } from '../../lib/config/index.ts'
 import { labelsToObject } from '../../lib/model/index.ts'
+import { BodyPool } from './bodies.ts'
 import { ScrapePool, type PoolDeps } from './pool.ts'
 
 /** As `/api/v1/targets` shows it. */
@@ -27,6 +28,7 @@ export interface Scraper {
 }
 
 export function createScraper(): Scraper {
+  const bodies = new BodyPool()
   let pools = new Map<string, { text: string; pool: ScrapePool }>()
   return {
     async apply(global, configs, deps) {
@@ -38,7 +40,7 @@ export function createScraper(): Scraper {
         const running = pools.get(config.job_name)
         if (running?.text === text) next.set(config.job_name, running)
         else {
-          const pool = new ScrapePool(config, global, deps)
+          const pool = new ScrapePool(config, global, deps, bodies)
           fresh.push(pool)
           next.set(config.job_name, { text, pool })
         }

@@ -3,12 +3,13 @@
  * deadline for the whole exchange, bodies bounded, Prometheus' `<http_config>` in full but for proxies.
  */
 import { readFileSync } from 'node:fs'
-import { Agent as HttpAgent, request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps, type AgentOptions } from 'node:https'
 import type { SecureVersion } from 'node:tls'
 import { revealSecret, type HttpClientConfig, type TlsConfig } from '../config/index.ts'
 import { messageOf, SightlineError } from '../runtime/errors.ts'
-import { decompress, readBody } from './body.ts'
+import { decompress, readAnswer, type BodyBuffer } from './body.ts'
+import { ReadingAgent } from './connection.ts'
 
 export interface HttpRequest {
   readonly method?: string
@@ -17,6 +18,8 @@ export interface HttpRequest {
   readonly timeoutMs: number
   /** A larger answer is `too_large`. */
   readonly bodyBytesMax: number
+  /** Takes the answer's body as it came; an answer that isn't compressed is then good only until the next exchange with it. */
+  readonly bodyInto?: BodyBuffer
   readonly signal?: AbortSignal
 }
 
@@ -33,6 +36,8 @@ export interface HttpClient {
 }
 
 const REDIRECTS_MAX = 10
+/** Idle connections kept of one host: many targets may share it. */
+const HOST_IDLE_MAX = 64
 /** A receiver may ask for patience, not for ever. */
 const RETRY_AFTER_MAX_MS = 5 * 60_000
 
@@ -46,8 +51,8 @@ export function retryAfterOf({ headers }: HttpAnswer, nowMs: number): number {
 
 export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpClient {
   if (config.proxy_url !== undefined) throw new SightlineError('bad_data', 'cannot use proxy_url: proxies are not built yet')
-  const plain = new HttpAgent({ keepAlive: true, maxFreeSockets: 2 })
-  const secure = new HttpsAgent({ keepAlive: true, maxFreeSockets: 2, ...tlsOptions(config.tls_config) })
+  const plain = new ReadingAgent({ keepAlive: true, maxFreeSockets: HOST_IDLE_MAX })
+  const secure = new HttpsAgent({ keepAlive: true, maxFreeSockets: HOST_IDLE_MAX, ...tlsOptions(config.tls_config) })
 
   const exchange = async (url: URL, host: string, request: HttpRequest, signal: AbortSignal, redirects: number): Promise<HttpAnswer> => {
     // Credentials are for the host they were configured for, not for wherever it sends us.
@@ -58,16 +63,16 @@ export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpCl
       agent: url.protocol === 'https:' ? secure : plain,
       signal,
     }
-    const response = await send(url, options, request.body)
+    const { response, reading } = await send(url, options, request)
     const { statusCode: status = 0, headers } = response
     const location = headers.location
     if (status >= 300 && status < 400 && location !== undefined && config.follow_redirects !== false) {
-      response.resume()
+      reading.catch(() => {})
       if (redirects >= REDIRECTS_MAX)
         throw new SightlineError('unavailable', `cannot get ${url.href}: more than ${REDIRECTS_MAX} redirects`)
       return exchange(new URL(location, url), host, request, signal, redirects + 1)
     }
-    const raw = await readBody(response, request.bodyBytesMax)
+    const raw = await reading
     return { status, headers, body: await decompress(raw, headers['content-encoding'], request.bodyBytesMax) }
   }
 
@@ -95,9 +100,16 @@ export function createHttpClient(config: Partial<HttpClientConfig> = {}): HttpCl
   }
 }
 
-function send(url: URL, options: RequestOptions, body: string | Uint8Array | undefined): Promise<IncomingMessage> {
+interface Answering {
+  readonly response: IncomingMessage
+  readonly reading: Promise<Buffer>
+}
+
+function send(url: URL, options: RequestOptions, { body, bodyBytesMax, bodyInto }: HttpRequest): Promise<Answering> {
   return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options, resolve)
+    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options, (response) =>
+      resolve({ response, reading: readAnswer(response, bodyBytesMax, bodyInto) }),
+    )
     request.on('error', reject)
     request.end(body)
   })

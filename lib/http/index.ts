@@ -6,7 +6,7 @@
  * one table maps to a status; each API wraps them in its own envelope. Bodies, requests in work and parameters are bounded.
  */
 export { createAuthenticator, tenantOf, type Authenticator, type Identity, type Permission } from './auth.ts'
-export { decompress } from './body.ts'
+export { BodyBuffer, decompress } from './body.ts'
 export { createHttpClient, retryAfterOf, tlsOptions, type HttpAnswer, type HttpClient, type HttpRequest } from './client.ts'
 export {
   abortOnClose,

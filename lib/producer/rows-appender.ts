@@ -7,7 +7,7 @@ import type { Appender } from './appender.ts'
 import { metricsPartition } from './partition.ts'
 
 export interface RowsAppender {
-  /** Resolves once all rows are durable. Errors: as `Appender.append`. */
+  /** Resolves once all rows are durable; until then they must stay what they are. Errors: as `Appender.append`. */
   append(tenant: string, batch: RowBatch): Promise<void>
 }
 

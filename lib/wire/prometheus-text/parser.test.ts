@@ -97,6 +97,12 @@ a{b="q\\"uo\\\\te\\n"} -4e-3
     expect(subject.series.length).toBe(3)
   })
 
+  test('comments that change each time are forgotten, series are not', () => {
+    const subject = newParser()
+    for (let i = 0; i < 2500; i++) expect(samplesOf(`# at ${i}\na ${i}\n# TYPE a gauge\nb 1\n`, subject)).toEqual([`a ${i}`, 'b 1'])
+    expect(subject.series.length).toBe(2)
+  })
+
   test('what is no exposition is refused with its line', () => {
     const error = (text: string, format: 'text' | 'openmetrics' = 'text'): string => {
       try {

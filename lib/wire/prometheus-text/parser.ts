@@ -1,27 +1,32 @@
 /**
  * Exposition text to numbers, for one target, scrape after scrape.
  *
- * A target lists its series in the same order every time. So the parser keeps the lines of the last scrape (series texts and comments) one after
- * another in one buffer and compares the next line with the line expected next, byte by byte; only a line that was not expected is
+ * A target lists its series in the same order every time. So the parser keeps the texts of lines (series without their values, comments) and their order
+ * in the last scrape, and compares the next line with the line expected next; only a line that was not expected is
  * looked up by its text, and only one that was never seen is parsed. Series are refs that the caller hands out; the parser
  * keeps no labels.
  *
- *   known   | # TYPE up gauge | up{a="1"} | up{a="2"} | …     bytes of the lines, values left out
+ *   texts   | # TYPE up gauge | up{a="1"} | up{a="2"} | …     by number (`texts.ts`)
  *   refs    | COMMENT         | 0         | 1         | …
+ *   order   | 0               | 1         | 2         | …     numbers of the last scrape's lines
  *
- * Cost: about a nanosecond a byte of steady text. Limits: a line that ends nowhere is an error, and who calls bounds the body.
+ * Cost: below a nanosecond a byte of steady text. Limits: a line that ends nowhere is an error, and who calls bounds the body.
  */
 import type { FamilyMetadata } from '../rows/index.ts'
 import type { Labels } from '../../model/index.ts'
 import { SightlineError } from '../../runtime/errors.ts'
 import { parseFloatBytes } from './float.ts'
 import { parseSeries, seriesEnd, unescapeText } from './series.ts'
+import { LineTexts } from './texts.ts'
 
 /** Refs of lines that are no series. */
 const COMMENT = -2
 const END = -3
+const NOWHERE = -1
 /** Families whose comments are remembered, so that one changed comment is told with the others of its family. */
 const FAMILIES_MAX = 50_000
+/** Comments that the last scrape didn't have: beyond it their texts are forgotten. */
+const OLD_COMMENTS_MAX = 1000
 
 export interface ParserOptions {
   readonly format: 'text' | 'openmetrics'
@@ -50,18 +55,13 @@ export interface Exposition {
   readonly metadata: readonly FamilyMetadata[]
 }
 
-interface KnownLine {
-  readonly text: string
-  readonly ref: number
-}
-
 /** What one pass over a body has come to. */
 class Scan {
-  readonly #lines: readonly KnownLine[]
+  readonly #order: Int32Array
   readonly exemplars: ExposedExemplar[] = []
   readonly changed = new Set<string>()
-  /** The lines of this body, from the first one on that was not expected. */
-  seen: KnownLine[] | undefined
+  /** The texts of this body, from the first one on that was not expected. */
+  seen: number[] | undefined
   /** Index of the line expected next. */
   expected = 0
   count = 0
@@ -69,33 +69,33 @@ class Scan {
   lineNumber = 1
   ended = false
 
-  constructor(lines: readonly KnownLine[]) {
-    this.#lines = lines
+  constructor(order: Int32Array) {
+    this.#order = order
   }
 
-  /** The expected line came; returns its ref. */
+  /** The expected line came; returns its text. */
   takeExpected(): number {
-    const line = this.#lines[this.expected++]!
-    this.seen?.push(line)
-    return line.ref
+    const text = this.#order[this.expected++]!
+    this.seen?.push(text)
+    return text
   }
 
-  /** Another line came; where it is a known one, the line after it is expected next. */
-  takeOther(line: KnownLine, places: ReadonlyMap<string, number>): void {
-    this.seen ??= this.#lines.slice(0, this.expected)
-    this.seen.push(line)
-    this.expected = (places.get(line.text) ?? this.expected - 1) + 1
+  /** Another line came; where it has a place in the order, the line after it is expected next. */
+  takeOther(text: number, place: number | undefined): void {
+    this.seen ??= [...this.#order.subarray(0, this.expected)]
+    this.seen.push(text)
+    if (place !== undefined && place !== NOWHERE) this.expected = place + 1
   }
 }
 
 export class ExpositionParser {
   readonly #options: ParserOptions
-  readonly #refs = new Map<string, number>()
-  readonly #places = new Map<string, number>()
   readonly #families = new Map<string, FamilyMetadata>()
-  #lines: KnownLine[] = []
-  #known = Buffer.alloc(0)
-  #knownStart = new Uint32Array(1)
+  #texts = new LineTexts()
+  /** The texts of the last scrape's lines. */
+  #order = new Int32Array(0)
+  /** By text: its index in `#order`, or NOWHERE. */
+  #places = new Int32Array(0)
   #outRefs = new Int32Array(256)
   #outValues = new Float64Array(256)
   #outTimes = new Float64Array(256)
@@ -106,20 +106,27 @@ export class ExpositionParser {
 
   /** Forgets a series, so that it is handed to `onSeries` again when it comes back. */
   forget(isGone: (ref: number) => boolean): void {
-    for (const [text, ref] of this.#refs) if (isGone(ref)) this.#refs.delete(text)
-    this.#learn(this.#lines.filter((line) => line.ref < 0 || !isGone(line.ref)))
+    this.#drop((text) => {
+      const ref = this.#texts.ref(text)
+      return ref >= 0 && isGone(ref)
+    })
   }
 
   /** Errors: bad_data with line number and cause; nothing of such a scrape counts, as in Prometheus. */
   parse(body: Buffer): Exposition {
-    const scan = new Scan(this.#lines)
+    // Comments of scrapes that failed since the last one that didn't.
+    if (this.#texts.size - this.#places.length > OLD_COMMENTS_MAX) this.#learn(this.#order)
+    const scan = new Scan(this.#order)
+    const view = new DataView(body.buffer, body.byteOffset, body.length)
     for (let at = 0; at < body.length; scan.lineNumber++) {
       if (scan.ended) throw lineError(scan.lineNumber, 'unexpected text after # EOF')
-      const textEnd = this.#matchExpected(body, at, scan.expected)
-      at = textEnd === -1 ? this.#readUnexpected(body, at, scan) : this.#readLine(body, textEnd, scan.takeExpected(), scan)
+      const textEnd = this.#matchExpected(view, at, scan.expected)
+      if (textEnd === NOWHERE) at = this.#readUnexpected(body, at, scan)
+      else at = this.#readLine(body, textEnd, this.#texts.ref(scan.takeExpected()), scan)
     }
     if (this.#options.format === 'openmetrics' && !scan.ended) throw lineError(scan.lineNumber, 'data does not end with # EOF')
-    if (scan.seen !== undefined || scan.expected !== this.#lines.length) this.#learn(scan.seen ?? this.#lines.slice(0, scan.expected))
+    if (scan.seen !== undefined) this.#learn(Int32Array.from(scan.seen))
+    else if (scan.expected !== this.#order.length) this.#learn(this.#order.slice(0, scan.expected))
     return {
       count: scan.count,
       refs: this.#outRefs,
@@ -130,18 +137,15 @@ export class ExpositionParser {
     }
   }
 
-  /** Where the expected line's text ends in the body, −1 where another line stands there. */
-  #matchExpected(body: Buffer, at: number, expected: number): number {
-    if (expected >= this.#lines.length) return -1
-    const known = this.#known
-    const from = this.#knownStart[expected]!
-    const length = this.#knownStart[expected + 1]! - from
-    const end = at + length
-    if (end > body.length) return -1
-    for (let i = 0; i < length; i++) if (known[from + i] !== body[at + i]) return -1
-    const next = body[end]
-    const isWhole = this.#lines[expected]!.ref < 0 ? next === 10 || next === undefined : next === 32 || next === 9
-    return isWhole ? end : -1
+  /** Where the expected line's text ends in the body, NOWHERE where another line stands there. */
+  #matchExpected(body: DataView, at: number, expected: number): number {
+    if (expected >= this.#order.length) return NOWHERE
+    const text = this.#order[expected]!
+    const end = this.#texts.endIn(body, at, text)
+    if (end === NOWHERE) return NOWHERE
+    const next = end === body.byteLength ? 10 : body.getUint8(end)
+    const isWhole = this.#texts.ref(text) < 0 ? next === 10 : next === 32 || next === 9
+    return isWhole ? end : NOWHERE
   }
 
   /** A line that was not expected: blank, a comment, or a series to be looked up. Returns where the next line begins. */
@@ -151,11 +155,11 @@ export class ExpositionParser {
     if (start === lineEnd) return lineEnd + 1
     const isComment = body[start] === 35
     const textEnd = isComment ? lineEnd : seriesEnd(body, start, lineEnd)
-    const text = body.toString('utf8', start, textEnd)
-    const isEnd = isComment && text === '# EOF' && this.#options.format === 'openmetrics'
-    const ref = isEnd ? END : isComment ? COMMENT : this.#refOf(text, scan.lineNumber)
-    if (ref === COMMENT) this.#noteComment(text, scan)
-    scan.takeOther({ text, ref }, this.#places)
+    let text = this.#texts.find(body, start, textEnd)
+    if (text === NOWHERE) text = this.#texts.add(body, start, textEnd, this.#newRef(body.toString('utf8', start, textEnd), isComment, scan))
+    const ref = this.#texts.ref(text)
+    if (ref === COMMENT) this.#noteComment(body.toString('utf8', start, textEnd), scan)
+    scan.takeOther(text, this.#places[text])
     return this.#readLine(body, textEnd, ref, scan)
   }
 
@@ -205,18 +209,16 @@ export class ExpositionParser {
     if (this.#families.size > FAMILIES_MAX) this.#families.delete(this.#families.keys().next().value!)
   }
 
-  #refOf(text: string, lineNumber: number): number {
-    const known = this.#refs.get(text)
-    if (known !== undefined) return known
+  /** The ref of a line that was never seen. */
+  #newRef(text: string, isComment: boolean, { lineNumber }: Scan): number {
+    if (isComment) return text === '# EOF' && this.#options.format === 'openmetrics' ? END : COMMENT
     let labels: Labels
     try {
       labels = parseSeries(text)
     } catch (error) {
       throw lineError(lineNumber, (error as Error).message)
     }
-    const ref = this.#options.onSeries(labels)
-    this.#refs.set(text, ref)
-    return ref
+    return this.#options.onSeries(labels)
   }
 
   /** What follows the value: a timestamp, and in OpenMetrics an exemplar. Returns the timestamp in milliseconds or NaN. */
@@ -232,17 +234,20 @@ export class ExpositionParser {
     return isOpenMetrics ? Math.round(number * 1000) : number
   }
 
-  #learn(lines: KnownLine[]): void {
-    this.#lines = lines
-    const texts = lines.map((line) => Buffer.from(line.text))
-    this.#knownStart = new Uint32Array(lines.length + 1)
-    this.#places.clear()
-    for (const [i, text] of texts.entries()) {
-      this.#knownStart[i + 1] = this.#knownStart[i]! + text.length
-      this.#places.set(lines[i]!.text, i)
-    }
-    this.#known = Buffer.concat(texts)
-    // A series that two lines name is found by its text; refs of texts no longer listed are kept by the caller's `forget`.
+  #learn(order: Int32Array<ArrayBuffer>): void {
+    this.#order = order
+    this.#places = new Int32Array(this.#texts.size).fill(NOWHERE)
+    for (let i = 0; i < order.length; i++) this.#places[order[i]!] = i
+    const isOldComment = (text: number): boolean => this.#texts.ref(text) < 0 && this.#places[text] === NOWHERE
+    let oldComments = 0
+    for (let text = 0; text < this.#texts.size; text++) if (isOldComment(text)) oldComments++
+    if (oldComments > OLD_COMMENTS_MAX) this.#drop(isOldComment)
+  }
+
+  #drop(isGone: (text: number) => boolean): void {
+    const { texts, numbers } = this.#texts.without(isGone)
+    this.#texts = texts
+    this.#learn(this.#order.map((text) => numbers[text]!).filter((text) => text !== NOWHERE))
   }
 
   #grow(): void {

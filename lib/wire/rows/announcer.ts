@@ -66,6 +66,7 @@ export class LayoutAnnouncer {
   }
 
   #bodyOf(layout: Layout): Uint8Array {
+    if (layout.body !== undefined) return layout.body
     const body = this.#bodies.get(layout.id) ?? encodeLayoutBody(layout.group, layout.series)
     if (!this.#bodies.delete(layout.id)) this.#bodyBytes += body.length
     this.#bodies.set(layout.id, body)

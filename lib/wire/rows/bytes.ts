@@ -70,8 +70,8 @@ export class RowsWriter {
 
   /** Zeros up to the next multiple of a power of two. */
   align(multiple = 8): void {
-    this.#room(multiple)
     const end = (this.length + multiple - 1) & ~(multiple - 1)
+    this.#room(end - this.length)
     this.#bytes.fill(0, this.length, end)
     this.length = end
   }

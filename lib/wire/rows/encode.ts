@@ -59,7 +59,7 @@ export interface SplitOptions {
  */
 export function encodeRecords(batch: RowBatch, known: (layoutId: string) => boolean, options: SplitOptions = {}): EncodedRows[] {
   const bytesMax = options.bytesMax ?? RECORD_BYTES_MAX
-  const splitter = new Splitter(bytesMax, known, options.bodyOf ?? bodyOf)
+  const splitter = new Splitter(bytesMax, known, options.bodyOf ?? bodyOf, rowsBytes(batch))
   const cut = options.cut ?? cutLayout
   for (const row of batch.rows) {
     if (bytesMax === Infinity) {
@@ -68,9 +68,9 @@ export function encodeRecords(batch: RowBatch, known: (layoutId: string) => bool
     }
     let first = 0
     for (const piece of cut(row.layout, bytesMax)) {
-      const part = piece === row.layout ? row : sliceRow(row, piece, first)
+      const part = piece.id === row.layout.id ? row : sliceRow(row, piece, first)
       for (const [from, to] of columnSlices(part, bytesMax / 2)) splitter.row(part, from, to)
-      first += piece.series.length
+      first += part.values.length
     }
   }
   if (batch.metadata.length > 0) splitter.metadata(batch.metadata)
@@ -79,15 +79,17 @@ export function encodeRecords(batch: RowBatch, known: (layoutId: string) => bool
 
 /** The layout itself, or layouts of the same group that hold its series in order, each with a body of at most a quarter of a record. */
 export function cutLayout(layout: Layout, bytesMax: number): readonly Layout[] {
+  if (layout.body !== undefined && layout.body.length <= bytesMax / 4) return [layout]
+  const { series } = layout
   const pieces: Layout[] = []
   let first = 0
   let bytes = 64
-  for (let i = 0; i < layout.series.length; i++) {
+  for (let i = 0; i < series.length; i++) {
     // Upper bound: as if no string were shared.
     let more = 4
-    for (const text of layout.series[i]!) more += text.length * 3 + 8
+    for (const text of series[i]!) more += text.length * 3 + 8
     if (bytes + more > bytesMax / 4 && i > first) {
-      pieces.push(layoutOf(layout.group, layout.series.slice(first, i)))
+      pieces.push(layoutOf(layout.group, series.slice(first, i)))
       first = i
       bytes = 64
     }
@@ -95,13 +97,23 @@ export function cutLayout(layout: Layout, bytesMax: number): readonly Layout[] {
   }
   if (first === 0) return [layout]
   // Shared strings may make it fit after all.
-  if (encodeLayoutBody(layout.group, layout.series).length <= bytesMax / 4) return [layout]
-  pieces.push(layoutOf(layout.group, layout.series.slice(first)))
+  if (bodyOf(layout).length <= bytesMax / 4) return [layout]
+  pieces.push(layoutOf(layout.group, series.slice(first)))
   return pieces
 }
 
 function bodyOf(layout: Layout): Uint8Array {
-  return encodeLayoutBody(layout.group, layout.series)
+  return layout.body ?? encodeLayoutBody(layout.group, layout.series)
+}
+
+/** What the rows of a batch take where all they have are floats, gaps and stale markers: then their record fills its memory to the last byte. */
+function rowsBytes({ rows }: RowBatch): number {
+  let bytes = HEAD_BYTES
+  for (const { values, cells } of rows) {
+    const maps = cells === undefined ? 0 : 2 * ((cells.length + 7) >> 3)
+    bytes += ROW_HEAD_BYTES + values.length * 8 + ((maps + 7) & ~7)
+  }
+  return bytes
 }
 
 function sliceRow(row: Row, layout: Layout, first: number): Row {
@@ -156,9 +168,11 @@ class Splitter {
   readonly #bodyOf: (layout: Layout) => Uint8Array
   readonly #written = new Set<string>()
   readonly #records: EncodedRows[] = []
-  #current = new RecordWriter()
+  #current: RecordWriter
 
-  constructor(bytesMax: number, known: (layoutId: string) => boolean, body: (layout: Layout) => Uint8Array) {
+  /** @param bytes what the first record will probably take */
+  constructor(bytesMax: number, known: (layoutId: string) => boolean, body: (layout: Layout) => Uint8Array, bytes: number) {
+    this.#current = new RecordWriter(Math.min(bytes, bytesMax))
     this.#bodyOf = body
     this.#bytesMax = bytesMax
     this.#known = known
@@ -210,11 +224,12 @@ interface Mark {
 }
 
 class RecordWriter {
-  readonly #out = new RowsWriter(16 * 1024)
+  readonly #out: RowsWriter
   #items = 0
   blocks = 0
 
-  constructor() {
+  constructor(capacityBytes = 16 * 1024) {
+    this.#out = new RowsWriter(Math.max(capacityBytes, HEAD_BYTES))
     this.#out.u32(ROWS_MAGIC)
     this.#out.u8(ROWS_VERSION)
     for (let i = 5; i < HEAD_BYTES; i++) this.#out.u8(0)

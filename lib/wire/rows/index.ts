@@ -12,7 +12,7 @@
 export { LAYOUT_REPEAT_MS, LayoutAnnouncer, type AnnouncerOptions } from './announcer.ts'
 export { countItems, decodeRows, walkRows, type RowView, type RowsVisitor } from './decode.ts'
 export { RECORD_BYTES_MAX, cutLayout, encodeRecords, encodeRows, type EncodedRows, type SplitOptions } from './encode.ts'
-export { groupOf, layoutOf, layoutOfTable, type LayoutTable } from './layout.ts'
+export { groupOf, layoutOf, layoutOfTable, packLayout, type LayoutTable } from './layout.ts'
 export { RowsBytes, RowsWriter } from './bytes.ts'
 export { readHistogram, writeHistogram } from './histogram.ts'
 export type { FamilyMetadata, Layout, Row, RowBatch, RowExemplar } from './types.ts'

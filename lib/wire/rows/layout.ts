@@ -31,27 +31,54 @@ export function groupOf(labels: Labels): string {
   return job === '' || instance === '' ? labelsKey(labels) : `${job}\u0000${instance}`
 }
 
+/**
+ * The layout of a table. It keeps the table and its bytes; `series` makes the label sets anew each time it is asked for them.
+ *
+ * @param table  its symbols are in the order of their first use; kept, not copied; symbols may be added behind
+ */
+export function packLayout(table: Omit<LayoutTable, 'id'>): Layout {
+  const { group, symbols, starts, refs } = table
+  const body = encodeTable(group, symbols, starts, refs)
+  return {
+    id: idOf(body),
+    group,
+    body,
+    get series() {
+      return seriesOf(table)
+    },
+  }
+}
+
 /** group, table of strings in the order of their first use, then each series as its pairs' references. */
 export function encodeLayoutBody(group: string, series: readonly Labels[]): Uint8Array<ArrayBuffer> {
   const ids = new Map<string, number>()
-  const refs = new RowsWriter(series.length * 16 + 16)
+  const starts = new Uint32Array(series.length + 1)
+  for (const [i, labels] of series.entries()) starts[i + 1] = starts[i]! + labels.length
+  const refs = new Uint32Array(starts.at(-1)!)
+  let at = 0
   for (const labels of series) {
-    refs.varint(labels.length / 2)
     for (const text of labels) {
       let id = ids.get(text)
       if (id === undefined) {
         id = ids.size
         ids.set(text, id)
       }
-      refs.varint(id)
+      refs[at++] = id
     }
   }
-  const out = new RowsWriter(refs.length + ids.size * 16 + 64)
+  return encodeTable(group, [...ids.keys()], starts, refs)
+}
+
+function encodeTable(group: string, symbols: readonly string[], starts: Uint32Array, refs: Uint32Array): Uint8Array<ArrayBuffer> {
+  const out = new RowsWriter(refs.length * 2 + symbols.length * 16 + 64)
   out.text(group)
-  out.varint(ids.size)
-  for (const text of ids.keys()) out.text(text)
-  out.varint(series.length)
-  out.raw(refs.finish())
+  out.varint(symbols.length)
+  for (const text of symbols) out.text(text)
+  out.varint(starts.length - 1)
+  for (let i = 0; i + 1 < starts.length; i++) {
+    out.varint((starts[i + 1]! - starts[i]!) / 2)
+    for (let k = starts[i]!; k < starts[i + 1]!; k++) out.varint(refs[k]!)
+  }
   return out.finish()
 }
 
@@ -90,13 +117,17 @@ export function decodeLayoutTable(id: string, body: Uint8Array): LayoutTable {
 
 /** The same layout with a label set per series. */
 export function layoutOfTable(table: LayoutTable): Layout {
+  return { id: table.id, group: table.group, series: seriesOf(table) }
+}
+
+function seriesOf(table: Omit<LayoutTable, 'id'>): Labels[] {
   const series: Labels[] = []
   for (let i = 0; i + 1 < table.starts.length; i++) {
     const labels: string[] = []
     for (let k = table.starts[i]!; k < table.starts[i + 1]!; k++) labels.push(table.symbols[table.refs[k]!]!)
     series.push(labels)
   }
-  return { id: table.id, group: table.group, series }
+  return series
 }
 
 function idOf(body: Uint8Array): string {

@@ -96,6 +96,26 @@ function samplesOf(row: Row): Map<string, number> {
   return out
 }
 
+test('a record of rows whose layouts are known fills its memory to the last byte: it can go to another thread without a copy', () => {
+  const layout = layoutOf(
+    'g',
+    Array.from({ length: 37 }, (_, i) => labelsOf({ __name__: `m${i}` })),
+  )
+  const values = new Float64Array(37)
+  const cells = new Uint8Array(37).fill(CELL_FLOAT)
+  cells[3] = CELL_STALE
+  for (const rows of [
+    [{ layout, timestampMs: 1, values }],
+    [
+      { layout, timestampMs: 1, values, cells },
+      { layout, timestampMs: 2, values },
+    ],
+  ]) {
+    const [record] = encodeRecords({ rows, metadata: [] }, () => true)
+    expect(record!.payload.buffer.byteLength).toBe(record!.payload.byteLength)
+  }
+})
+
 describe('rows', () => {
   test('decoding gives the batch that was encoded', () => {
     fc.assert(

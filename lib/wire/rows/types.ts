@@ -8,6 +8,8 @@ export interface Layout {
   readonly id: string
   readonly group: string
   readonly series: readonly Labels[]
+  /** Its bytes on the wire, where whoever made it has them. */
+  readonly body?: Uint8Array
 }
 
 /**
