@@ -19,4 +19,5 @@ export {
   type ScrapeConfig,
   type TargetGroupConfig,
 } from './scrape.ts'
+export { tlsOptions } from './tls.ts'
 export { durationMs, labelSet, listenAddress, revealSecret, Secret, secret, sizeBytes, type ListenAddress } from './values.ts'

@@ -4,9 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
-import { Agent as HttpsAgent, request as requestHttps, type AgentOptions } from 'node:https'
-import type { SecureVersion } from 'node:tls'
-import { revealSecret, type HttpClientConfig, type TlsConfig } from '../config/index.ts'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { revealSecret, tlsOptions, type HttpClientConfig } from '../config/index.ts'
 import { messageOf, SightlineError } from '../runtime/errors.ts'
 import { decompress, readAnswer, type BodyBuffer } from './body.ts'
 import { ReadingAgent } from './connection.ts'
@@ -138,24 +137,4 @@ function extraHeaders(config: Partial<HttpClientConfig>): Record<string, string>
     out[name] = [...values, ...secrets.map((one) => one.reveal()), ...files.map((file) => readFileSync(file, 'utf8').trim())].join(', ')
   }
   return out
-}
-
-export function tlsOptions(tls: TlsConfig | undefined): AgentOptions {
-  if (tls === undefined) return {}
-  const read = (inline: string | undefined, file: string | undefined): string | undefined =>
-    inline ?? (file === undefined ? undefined : readFileSync(file, 'utf8'))
-  const options: Record<string, unknown> = {
-    ca: read(tls.ca, tls.ca_file),
-    cert: read(tls.cert, tls.cert_file),
-    key: revealSecret(tls.key, tls.key_file),
-    servername: tls.server_name,
-    minVersion: nodeVersion(tls.min_version),
-    maxVersion: nodeVersion(tls.max_version),
-  }
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  return { ...given, rejectUnauthorized: !tls.insecure_skip_verify }
-}
-
-function nodeVersion(name: string | undefined): SecureVersion | undefined {
-  return name === undefined ? undefined : (`TLSv1${name === 'TLS10' ? '' : `.${name.at(-1)}`}` as SecureVersion)
 }

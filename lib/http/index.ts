@@ -7,7 +7,7 @@
  */
 export { createAuthenticator, tenantOf, type Authenticator, type Identity, type Permission } from './auth.ts'
 export { BodyBuffer, decompress } from './body.ts'
-export { createHttpClient, retryAfterOf, tlsOptions, type HttpAnswer, type HttpClient, type HttpRequest } from './client.ts'
+export { createHttpClient, retryAfterOf, type HttpAnswer, type HttpClient, type HttpRequest } from './client.ts'
 export {
   abortOnClose,
   errorHeaders,

@@ -1,7 +1,6 @@
 /** The section `elasticsearch` as plain data, so that it can go to a worker's thread: a `Secret` would not survive the way. Never logged. */
 import type { AgentOptions } from 'node:https'
-import type { ElasticsearchConfig } from '../../lib/config/index.ts'
-import { tlsOptions } from '../../lib/http/index.ts'
+import { tlsOptions, type ElasticsearchConfig } from '../../lib/config/index.ts'
 
 export interface ElasticSettings {
   readonly nodes: readonly string[]

@@ -2,10 +2,8 @@
  * Connections to brokers. A broker answers the requests of one connection one after another, so who waits long (fetch, join) has connections of its own:
  * each part has its own `Connections`, one connection a broker, opened when it is first needed and again after it broke.
  */
-import { readFileSync } from 'node:fs'
-import type { ConnectionOptions as TlsOptions, SecureVersion } from 'node:tls'
 import { Connection, type Broker, type ConnectionOptions } from '@platformatic/kafka'
-import { revealSecret, type KafkaConfig, type TlsConfig } from '../../config/index.ts'
+import { revealSecret, tlsOptions, type KafkaConfig } from '../../config/index.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
 
@@ -73,23 +71,4 @@ function saslOptions(sasl: NonNullable<KafkaConfig['sasl']>): NonNullable<Connec
     username: sasl.username,
     password: () => revealSecret(sasl.password, sasl.password_file) ?? '',
   }
-}
-
-function tlsOptions(tls: TlsConfig): TlsOptions {
-  const read = (inline: string | undefined, file: string | undefined): string | undefined =>
-    inline ?? (file === undefined ? undefined : readFileSync(file, 'utf8'))
-  const options = {
-    ca: read(tls.ca, tls.ca_file),
-    cert: read(tls.cert, tls.cert_file),
-    key: revealSecret(tls.key, tls.key_file),
-    servername: tls.server_name,
-    minVersion: nodeVersion(tls.min_version),
-    maxVersion: nodeVersion(tls.max_version),
-  }
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  return { ...given, rejectUnauthorized: !tls.insecure_skip_verify }
-}
-
-function nodeVersion(name: string | undefined): SecureVersion | undefined {
-  return name === undefined ? undefined : (`TLSv1${name === 'TLS10' ? '' : `.${name.at(-1)}`}` as SecureVersion)
 }
