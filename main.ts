@@ -2,10 +2,15 @@
 /**
  * `sightline`: reads the command line and the configuration, builds the parts, connects them, drains them.
  */
+import { setFlagsFromString } from 'node:v8'
 import { HELP, checkConfig, parseCommandLine } from './cli/index.ts'
 import { BUILD } from './lib/runtime/build.ts'
 import { messageOf } from './lib/runtime/errors.ts'
 import { startSystem } from './system.ts'
+
+// Bodies and batches pass quickly: with young generations that grow, V8 marks the whole heap by the bytes they bring. Half the CPU of a Loki push (measured beside, same run),
+// a fifth of a remote write and of the memory; a tenth more for spans.
+setFlagsFromString('--semi-space-growth-factor=1')
 
 const fail = (error: unknown): never => {
   process.stderr.write(`sightline: ${messageOf(error)}\n`)
