@@ -1,19 +1,7 @@
 /** A measured number of the whole system and of its parts, by role. Parts that aren't ours (Kafka) are named and not in the whole. */
-import type { Subject } from '../subjects/subject.ts'
-
 export interface Split {
   readonly whole: number
   readonly parts: Readonly<Record<string, number>>
-}
-
-export function cpuSplit(subject: Subject): Split {
-  return { whole: subject.cpuSeconds(), parts: Object.fromEntries(subject.parts.map((part) => [part.role, part.cpuSeconds()])) }
-}
-
-/** Memory; what isn't ours is left out, as a Java heap is as large as it may be. */
-export function rssSplit(subject: Subject): Split {
-  const ours = subject.parts.filter(({ isOurs }) => isOurs)
-  return { whole: subject.rssBytes(), parts: Object.fromEntries(ours.map((part) => [part.role, part.rssBytes()])) }
 }
 
 export function mapSplit({ whole, parts }: Split, of: (value: number) => number): Split {

@@ -1,7 +1,8 @@
 /** What many new series add to the resident memory: two samples each over remote write, after a small load that warmed the program up. */
 import { countQuery, SERIES_PER_INSTANCE } from '../load/series.ts'
 import type { MetricsSpec } from '../load/metrics-load.ts'
-import { mapSplit, mebibytes, minus, rssSplit } from '../measure/split.ts'
+import { mapSplit, mebibytes, minus } from '../measure/split.ts'
+import { rssSplit } from '../subjects/parts.ts'
 import { whyNot } from '../subjects/subject.ts'
 import { countedIn } from './counted.ts'
 import { Figures } from './figures.ts'

@@ -3,8 +3,9 @@
  * moved back a little each time so that no answer is one that was kept; latency is measured here, processor time at the server. The answers' sizes must agree.
  */
 import type { LoadSpec } from '../load/messages.ts'
-import { cpuSplit, mapSplit, minus, plus, type Split } from '../measure/split.ts'
+import { mapSplit, minus, plus, type Split } from '../measure/split.ts'
 import { percentile } from '../measure/statistics.ts'
+import { cpuSplit } from '../subjects/parts.ts'
 import { textOf, whyNot, type Intake, type Language, type Signal, type Subject } from '../subjects/subject.ts'
 import { countedIn } from './counted.ts'
 import { Figures } from './figures.ts'

@@ -3,7 +3,8 @@
  * them, and the samples are those their own counters say they stored in it.
  */
 import { SERIES_PER_INSTANCE } from '../load/series.ts'
-import { cpuSplit, eachNs, mebibytes, minus, rssSplit, type Split } from '../measure/split.ts'
+import { eachNs, mebibytes, minus, type Split } from '../measure/split.ts'
+import { cpuSplit, rssSplit } from '../subjects/parts.ts'
 import { pause, whyNot } from '../subjects/subject.ts'
 import { Figures } from './figures.ts'
 import { finishAll } from './kept.ts'

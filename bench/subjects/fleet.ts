@@ -36,13 +36,14 @@ export function fleetOf({ name, checkout, version }: SightlineChoice, { road, qu
     const all = [collector, ...nodes]
     const prefix = road === 'http' ? '' : road.newPrefix()
     const kafka = road === 'http' ? [] : [`kafka: { brokers: ['${road.address}'], topic_prefix: ${prefix}, group_id: ${prefix} }`]
+    const journal = road === 'http' ? [] : ['journal: { type: kafka }']
     const tailFolder = tailFolderOf(name, options)
     const end = async (): Promise<void> => {
       await collector.end()
       await Promise.all(nodes.map((node) => node.end()))
     }
     try {
-      await Promise.all(nodes.map((node, i) => node.start([...nodeSections(i, nodes, checkpointMs), ...kafka])))
+      await Promise.all(nodes.map((node, i) => node.start([...nodeSections(i, nodes, checkpointMs), ...journal, ...kafka])))
       if (road !== 'http') await allOwned(nodes)
       const ship = road === 'http' ? `{ type: http, name: centre, url: '${nodes[0]!.url}' }` : '{ type: kafka, name: road }'
       await collector.start(['node: edge-0', `ship: [${ship}]`, ...kafka, ...sourcesOf(options, tailFolder)])
@@ -81,15 +82,14 @@ export function fleetOf({ name, checkout, version }: SightlineChoice, { road, qu
       },
     }
   }
+}
 
-  function nodeSections(i: number, nodes: readonly SightlineProgram[], checkpointMs: number): string[] {
-    return [
-      `node: query-${i}`,
-      `shards: { checkpoint_interval: ${checkpointMs}ms }`,
-      ...(road === 'http' ? [] : ['journal: { type: kafka }']),
-      ...(nodes.length === 1 ? [] : [`query_cluster: { nodes: [${nodes.map(({ url }) => `'${url}'`).join(', ')}] }`]),
-    ]
-  }
+function nodeSections(i: number, nodes: readonly SightlineProgram[], checkpointMs: number): string[] {
+  return [
+    `node: query-${i}`,
+    `shards: { checkpoint_interval: ${checkpointMs}ms }`,
+    ...(nodes.length === 1 ? [] : [`query_cluster: { nodes: [${nodes.map(({ url }) => `'${url}'`).join(', ')}] }`]),
+  ]
 }
 
 function partOf(role: string, programs: readonly SightlineProgram[]): Part {
@@ -113,18 +113,24 @@ async function allOwned(nodes: readonly SightlineProgram[]): Promise<void> {
   }
 }
 
-/** The collector has shipped what its journal holds, and the nodes have applied as many items. */
+/**
+ * The collector has shipped what its journal holds, and the nodes have applied as many items. Errors: something was refused or lost on the way, a node has a hole in
+ * what came, or it takes too long.
+ */
 async function allArrived(collector: SightlineProgram, nodes: readonly SightlineProgram[]): Promise<void> {
   const endMs = Date.now() + ARRIVAL_LIMIT_MS
   for (;;) {
     const [destination] = (await collector.get<Ledger>('/sightline/api/v1/ledger')).destinations
-    const { queuedRecords, shippedItems, lastError } = destination!
+    const { queuedRecords, shippedItems, refusedItems, lostRecords, lastError } = destination!
+    if (lostRecords > 0 || Object.keys(refusedItems).length > 0) {
+      throw new Error(`the collector lost ${lostRecords} records, and the road refused items: ${JSON.stringify(refusedItems)}`)
+    }
     if (queuedRecords === 0) {
       const ledgers = await Promise.all(nodes.map((node) => node.get<Ledger>('/sightline/api/v1/ledger')))
-      const applied = sumOf(
-        ledgers.flatMap(({ stored }) => stored),
-        ({ items }) => items,
-      )
+      const stored = ledgers.flatMap((ledger) => ledger.stored)
+      const gaps = sumOf(stored, (one) => one.gaps)
+      if (gaps > 0) throw new Error(`the nodes miss ${gaps} records of what the collector shipped`)
+      const applied = sumOf(stored, ({ items }) => items)
       if (applied >= shippedItems) return
       if (Date.now() > endMs) throw new Error(`the nodes applied ${applied} of ${shippedItems} items after ${ARRIVAL_LIMIT_MS} ms`)
     } else if (Date.now() > endMs) {
