@@ -19,6 +19,7 @@ test('a section and flags', () => {
     scale: 0.1,
     seed: 9,
   })
+  expect(parse('all --layout embedded,kafka')).toMatchObject({ layout: 'embedded', beside: 'kafka' })
   expect(parse('logs --peer http://127.0.0.1:3100 --peer-pid 42')).toMatchObject({ peer: 'http://127.0.0.1:3100', peerPid: 42 })
 })
 
@@ -30,6 +31,8 @@ describe('what it does not understand is told', () => {
     ['all --only tailing', 'no row "tailing": there are scrape, tail,'],
     ['logs --only promql', 'the row "promql" is in the section metrics, not in logs'],
     ['all --layout kafka9', 'no layout "kafka9": there are embedded'],
+    ['all --layout http,kafka,kafka-2', 'not one layout or two'],
+    ['all --layout embedded,kafka --peer prometheus', 'give one of them'],
     ['all --peer http://127.0.0.1:9090', 'needs --peer-pid'],
     ['all --peer prometheus --peer-pid 4', '--peer-pid and --peer-otlp go with a peer given by URL'],
     ['all --rounds 0', 'cannot use --rounds "0"'],

@@ -9,6 +9,8 @@ export interface BenchArgs {
   /** Row names; empty: all of the section. */
   readonly only: readonly string[]
   readonly layout: string
+  /** Another layout in the same run, in the place of a peer. */
+  readonly beside: string | undefined
   /** `prometheus`, a folder with another checkout, or a URL. */
   readonly peer: string | undefined
   readonly peerPid: number | undefined
@@ -25,7 +27,7 @@ export const HELP = `npm run bench -- SECTION [flags]     SECTION: ${SECTIONS.jo
 
   --quick             small loads: everything within 40 seconds
   --only ROW[,ROW]    of ${ROWS.map(({ name }) => name).join(', ')}
-  --layout NAME       how the system is started: ${Object.keys(LAYOUTS).join(', ')}
+  --layout A[,B]      how the system is started: ${Object.keys(LAYOUTS).join(', ')}; two alternate in one run
   --peer PEER         prometheus (the installed program), a folder with another checkout of Sightline, or the URL of a running server
   --peer-pid PID      the process of a peer given by URL
   --peer-otlp URL     its OTLP over HTTP where that is another port
@@ -51,8 +53,12 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     if (section !== 'all' && row.section !== section)
       throw new Error(`the row "${name}" is in the section ${row.section}, not in ${section}`)
   }
-  const layout = values.layout ?? 'embedded'
-  if (!Object.hasOwn(LAYOUTS, layout)) throw new Error(`no layout "${layout}": there are ${Object.keys(LAYOUTS).join(', ')}`)
+  const [layout, beside, ...more] = (values.layout ?? 'embedded').split(',') as [string, ...string[]]
+  for (const name of [layout, ...(beside === undefined ? [] : [beside])]) {
+    if (!Object.hasOwn(LAYOUTS, name)) throw new Error(`no layout "${name}": there are ${Object.keys(LAYOUTS).join(', ')}`)
+  }
+  if (more.length > 0) throw new Error(`cannot use --layout "${values.layout}": not one layout or two`)
+  if (beside !== undefined && values.peer !== undefined) throw new Error('a second layout stands in the place of a peer: give one of them')
   const isUrl = /^https?:\/\//.test(values.peer ?? '')
   if (isUrl && values['peer-pid'] === undefined)
     throw new Error('a peer given by URL needs --peer-pid: its processor time is read from the process')
@@ -63,6 +69,7 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs {
     isQuick: values.quick === true,
     only,
     layout,
+    beside,
     peer: values.peer,
     peerPid: numberOf('--peer-pid', values['peer-pid']),
     peerOtlp: values['peer-otlp'],

@@ -33,6 +33,7 @@ const RESULT: BenchResult = {
         figure('ingest', 'ns CPU a sample', 'less', 667, 2000),
       ],
       counts: { sightline: { sent: 100, stored: 100 }, prometheus: { sent: 100, stored: 99 } },
+      journalBytes: {},
       missing: {},
     },
     {
@@ -41,6 +42,7 @@ const RESULT: BenchResult = {
       parameters: {},
       figures: [figure('ingest', 'samples a CPU-second', 'more', 90_000)],
       counts: { sightline: { sent: 5, stored: undefined } },
+      journalBytes: {},
       missing: { prometheus: 'prometheus has no otlp-metrics here' },
     },
     {
@@ -49,6 +51,7 @@ const RESULT: BenchResult = {
       parameters: {},
       figures: [figure('topk', 'ms p50', 'less', 4, 6), figure('topk', 'ms p95', 'less', 5.25, 7), figure('topk', 'ms CPU', 'less', 0, 3)],
       counts: {},
+      journalBytes: {},
       missing: {},
     },
   ],
@@ -58,7 +61,7 @@ const RESULT: BenchResult = {
 test('the table: figures, ratios, what is missing, what differs, what failed', () => {
   expect(tableOf(RESULT)).toBe(`Test CPU, 2 cores, 8 GiB, node v24.0.0, load 0.3
 commit 0123456789 with changes, layout embedded, seed 1, 5 rounds
-peer: prometheus 2.42.0; a ratio above 1 means that Sightline is better
+peer: prometheus 2.42.0; a ratio above 1 means that the first is better
 
 row           what                          sightline  prometheus  ratio
 remote-write  ingest  samples a CPU-second     1.50 M       500 k  3.00×
@@ -74,6 +77,36 @@ otlp-metrics: sightline was sent 5 items; how many it stored can't be told
 logql: FAILED: the server ended
 12 s
 `)
+})
+
+test('a fleet: its roles stand beside its sum, those of a second one behind that', () => {
+  const split = (what: string, unit: string, value: number, roles: Record<string, number>): Figure => {
+    const parts = Object.fromEntries(Object.entries(roles).map(([role, part]) => [role, { value: part, rounds: [part] }]))
+    return { what, unit, better: 'less', values: { sightline: { value, rounds: [value] }, other: { value, rounds: [value], parts } } }
+  }
+  const roles = { collector: 100, query: 200, kafka: 50 }
+  const row = { section: 'metrics', parameters: {}, counts: {}, journalBytes: {}, missing: {} } as const
+  const rows = [
+    {
+      ...row,
+      row: 'remote-write',
+      figures: [split('ingest', 'ns CPU a sample', 300, roles), figure('ingest', 'samples a second', 'more', 5)],
+    },
+    {
+      ...row,
+      row: 'promql',
+      figures: [figure('topk', 'ms p50', 'less', 4, 6), figure('topk', 'ms p95', 'less', 5.25), split('topk', 'ms CPU', 3, { query: 2.5 })],
+    },
+  ]
+  const lines = tableOf({ ...RESULT, peer: { name: 'other', version: '1' }, rows, failed: {} }).split('\n')
+  expect(lines.slice(4, -3)).toEqual([
+    'row           what                      sightline  other  collector  query  kafka  ratio',
+    'remote-write  ingest  ns CPU a sample         300    300        100    200   50.0  1.00×',
+    '              ingest  samples a second       5.00      –          –      –      –      –',
+    '',
+    'promql, ms   p50   p95   CPU  other p50  other p95  other CPU  query CPU  ratio p50  ratio CPU',
+    'topk        4.00  5.25  3.00          –          –       3.00       2.50          –      1.00×',
+  ])
 })
 
 test('without a peer there are no columns for one', () => {

@@ -11,22 +11,19 @@ export function tableOf(result: BenchResult): string {
     `commit ${result.commit.id.slice(0, 10) || 'none'}${result.commit.isDirty ? ' with changes' : ''}, layout ${result.layout}, seed ${result.seed}, ${result.rounds} rounds${result.isQuick ? ', quick' : ''}${result.scale === 1 ? '' : `, scale ${result.scale}`}`,
     ...(result.peer === undefined
       ? []
-      : [`peer: ${result.peer.name} ${result.peer.version}; a ratio above 1 means that Sightline is better`]),
+      : [`peer: ${result.peer.name} ${result.peer.version}; a ratio above 1 means that the first is better`]),
   ]
   const rates = result.rows.filter((row) => !isQueries(row))
   if (rates.length > 0) {
-    const header = ['row', 'what', '', 'sightline', ...(peer === undefined ? [] : [peer, 'ratio'])]
-    lines.push('', ...aligned([header, ...rates.flatMap((row) => rateLines(row, peer))], 3))
+    const columns = columnsOf(rates, peer)
+    const header = ['row', 'what', '', ...columns.map(({ title }) => title), ...(peer === undefined ? [] : ['ratio'])]
+    lines.push('', ...aligned([header, ...rates.flatMap((row) => rateLines(row, columns, peer))], 3))
   }
   for (const row of result.rows.filter(isQueries)) {
     const rival = peer !== undefined && row.missing[peer] === undefined ? peer : undefined
-    const units = QUERY_UNITS.map((unit) => unit.replace('ms ', ''))
-    const header = [
-      `${row.row}, ms`,
-      ...units,
-      ...(rival === undefined ? [] : [...units.map((unit) => `${rival} ${unit}`), 'ratio p50', 'ratio CPU']),
-    ]
-    lines.push('', ...aligned([header, ...queryLines(row, rival)], 1))
+    const columns = columnsOf([row], rival).flatMap(queryColumns)
+    const header = [`${row.row}, ms`, ...columns.map(({ title }) => title), ...(rival === undefined ? [] : ['ratio p50', 'ratio CPU'])]
+    lines.push('', ...aligned([header, ...queryLines(row, columns, rival)], 1))
   }
   for (const { row, missing } of result.rows) for (const why of Object.values(missing)) lines.push(`${row}: not measured: ${why}`)
   lines.push('', ...countLines(result.rows))
@@ -39,29 +36,55 @@ function isQueries(row: RowResult): boolean {
   return row.figures.some(({ unit }) => unit === QUERY_UNITS[0])
 }
 
-function rateLines(row: RowResult, peer: string | undefined): string[][] {
-  return row.figures.map((figure, i) => {
-    const own = figure.values['sightline']?.value
-    const other = peer === undefined ? undefined : figure.values[peer]?.value
-    return [
-      i === 0 ? row.row : '',
-      figure.what,
-      figure.unit,
-      numberText(own),
-      ...(peer === undefined ? [] : [other === undefined ? '–' : numberText(other), ratioText(figure, peer)]),
-    ]
+/** A subject, or one role of it, which stands behind it. */
+interface Column {
+  readonly title: string
+  readonly subject: string
+  readonly role: string | undefined
+}
+
+function columnsOf(rows: readonly RowResult[], peer: string | undefined): Column[] {
+  return ['sightline', ...(peer === undefined ? [] : [peer])].flatMap((subject) => {
+    const measured = rows.flatMap(({ figures }) => figures.flatMap(({ values }) => values[subject] ?? []))
+    const roles = [...new Set(measured.flatMap(({ parts }) => Object.keys(parts ?? {})))]
+    return [{ title: subject, subject, role: undefined }, ...roles.map((role) => ({ title: role, subject, role }))]
   })
 }
 
-function queryLines(row: RowResult, peer: string | undefined): string[][] {
+interface QueryColumn extends Column {
+  readonly unit: string
+}
+
+/** Of a role only the processor time is known. */
+function queryColumns({ title, subject, role }: Column): QueryColumn[] {
+  const prefix = subject === 'sightline' && role === undefined ? '' : `${title} `
+  const units = role === undefined ? QUERY_UNITS : ['ms CPU']
+  return units.map((unit) => ({ title: `${prefix}${unit.replace('ms ', '')}`, subject, role, unit }))
+}
+
+function valueOf(figure: Figure | undefined, { subject, role }: Column): number | undefined {
+  const measured = figure?.values[subject]
+  return role === undefined ? measured?.value : measured?.parts?.[role]?.value
+}
+
+function rateLines(row: RowResult, columns: readonly Column[], peer: string | undefined): string[][] {
+  return row.figures.map((figure, i) => [
+    i === 0 ? row.row : '',
+    figure.what,
+    figure.unit,
+    ...columns.map((column) => numberText(valueOf(figure, column))),
+    ...(peer === undefined ? [] : [ratioText(figure, peer)]),
+  ])
+}
+
+function queryLines(row: RowResult, columns: readonly QueryColumn[], peer: string | undefined): string[][] {
   const names = [...new Set(row.figures.map(({ what }) => what))]
   return names.map((name) => {
-    const figures = QUERY_UNITS.map((unit) => row.figures.find((figure) => figure.what === name && figure.unit === unit)!)
-    const cells = (subject: string): string[] => figures.map(({ values }) => numberText(values[subject]?.value))
+    const figureOf = (unit: string): Figure | undefined => row.figures.find((figure) => figure.what === name && figure.unit === unit)
     return [
       name,
-      ...cells('sightline'),
-      ...(peer === undefined ? [] : [...cells(peer), ratioText(figures[0]!, peer), ratioText(figures[2]!, peer)]),
+      ...columns.map((column) => numberText(valueOf(figureOf(column.unit), column))),
+      ...(peer === undefined ? [] : [ratioText(figureOf('ms p50')!, peer), ratioText(figureOf('ms CPU')!, peer)]),
     ]
   })
 }

@@ -6,6 +6,7 @@ import { commitOf, machine, type Commit, type Machine } from './measure/machine.
 import type { BenchArgs } from './args.ts'
 import { CHECKOUT, LAYOUTS } from './layouts.ts'
 import { ROWS, type Row, type RowContext, type RowResult } from './rows/index.ts'
+import { Broker } from './subjects/broker.ts'
 import { installedPrometheus, prometheusOf } from './subjects/prometheus.ts'
 import { runningPeer } from './subjects/running.ts'
 import type { StartSubject, Subject } from './subjects/subject.ts'
@@ -33,15 +34,33 @@ const QUICK_MS = 24_000
 const FULL_ROW_MS = 600_000
 
 export async function runBench(args: BenchArgs, tell: (line: string) => void): Promise<BenchResult> {
-  const startedAt = new Date()
+  let broker: Promise<Broker> | undefined
+  const brokerOf = (): Promise<Broker> => (broker ??= Broker.start())
   const about = machine()
+  try {
+    const first = await LAYOUTS[args.layout]!({ name: 'sightline', checkout: CHECKOUT, version: versionOf(CHECKOUT) }, brokerOf)
+    const peer = await peerOf(args, brokerOf)
+    return await runRows(args, about, peer === undefined ? [first] : [first, peer], tell)
+  } finally {
+    await broker?.then(
+      (running) => running.stop(),
+      () => undefined,
+    )
+  }
+}
+
+async function runRows(
+  args: BenchArgs,
+  about: Machine,
+  starts: readonly StartSubject[],
+  tell: (line: string) => void,
+): Promise<BenchResult> {
+  const startedAt = new Date()
   const rows = ROWS.filter(
     ({ name, section }) => (args.section === 'all' || section === args.section) && (args.only.length === 0 || args.only.includes(name)),
   )
   const rounds = args.rounds ?? (args.isQuick ? 1 : 5)
   const checkpointMs = args.isQuick ? 200 : 5000
-  const first = LAYOUTS[args.layout]!('sightline', CHECKOUT, versionOf(CHECKOUT))
-  const peer = args.peer === undefined ? undefined : await peerOf(args, args.peer)
   const results: RowResult[] = []
   const failed: Record<string, string> = {}
   let peerSeen: BenchResult['peer']
@@ -49,7 +68,7 @@ export async function runBench(args: BenchArgs, tell: (line: string) => void): P
     const rowMs = args.isQuick ? Math.max(1000, (QUICK_MS - (Date.now() - startedAt.getTime())) / (rows.length - i)) : FULL_ROW_MS
     const rowStartMs = Date.now()
     try {
-      const start = startAll([first, ...(peer === undefined ? [] : [peer])], checkpointMs, args.profileFolder, ([, other]) => {
+      const start = startAll(starts, checkpointMs, args.profileFolder, ([, other]) => {
         if (other !== undefined) peerSeen = { name: other.name, version: other.version }
       })
       results.push(await runRow(row, start, { ...args, rounds, endMs: rowStartMs + rowMs }))
@@ -113,9 +132,16 @@ async function runRow(
   }
 }
 
-async function peerOf(args: BenchArgs, peer: string): Promise<StartSubject> {
-  if (args.peerPid !== undefined) {
-    const running = await runningPeer({ url: peer, pid: args.peerPid, otlpUrl: args.peerOtlp })
+/** undefined: there is none. */
+async function peerOf(
+  { layout, beside, peer, peerPid, peerOtlp }: BenchArgs,
+  brokerOf: () => Promise<Broker>,
+): Promise<StartSubject | undefined> {
+  if (beside !== undefined)
+    return LAYOUTS[beside]!({ name: `layout ${beside}`, checkout: CHECKOUT, version: versionOf(CHECKOUT) }, brokerOf)
+  if (peer === undefined) return undefined
+  if (peerPid !== undefined) {
+    const running = await runningPeer({ url: peer, pid: peerPid, otlpUrl: peerOtlp })
     return async () => running
   }
   if (peer === 'prometheus') {
@@ -127,7 +153,7 @@ async function peerOf(args: BenchArgs, peer: string): Promise<StartSubject> {
   if (statSync(join(checkout, 'main.ts'), { throwIfNoEntry: false }) === undefined) {
     throw new Error(`cannot use the peer "${peer}": neither prometheus, nor a URL, nor a folder with a checkout of Sightline`)
   }
-  return LAYOUTS[args.layout]!('peer sightline', checkout, versionOf(checkout))
+  return LAYOUTS[layout]!({ name: 'peer sightline', checkout, version: versionOf(checkout) }, brokerOf)
 }
 
 /** Version and commit of a checkout. */

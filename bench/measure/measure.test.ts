@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { bytesIn, cpuSecondsIn, cpuSecondsOf, rssBytesOf } from './process.ts'
+import { eachNs, mebibytes, minus, plus } from './split.ts'
 import { median, percentile } from './statistics.ts'
 
 test('the median is the middle, or between the two in the middle', () => {
@@ -39,4 +40,14 @@ test('bytes of a folder are those of all files below it', () => {
   expect(bytesIn(folder)).toBe(111)
   expect(bytesIn(join(folder, 'none'))).toBe(0)
   rmSync(folder, { recursive: true })
+})
+
+test('what a window used is told whole and by role', () => {
+  const before = { whole: 3, parts: { collector: 1, query: 2, kafka: 9 } }
+  const after = { whole: 4, parts: { collector: 1.25, query: 2.75, kafka: 10 } }
+  const used = minus(after, before)
+  expect(used).toEqual({ whole: 1, parts: { collector: 0.25, query: 0.75, kafka: 1 } })
+  expect(plus(before, used)).toEqual(after)
+  expect(eachNs(used, 1000)).toEqual({ whole: 1e6, parts: { collector: 250_000, query: 750_000, kafka: 1e6 } })
+  expect(mebibytes({ whole: 2 ** 21, parts: {} })).toEqual({ whole: 2, parts: {} })
 })

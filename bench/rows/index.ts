@@ -4,7 +4,7 @@ import { lokiPush, otlpLogs, tail } from './logs.ts'
 import { seriesMemory } from './memory.ts'
 import { otlpMetrics, remoteWrite } from './metrics.ts'
 import { promql } from './promql.ts'
-import { SECTIONS, type Figure, type Row, type RowContext, type RowResult, type Section } from './row.ts'
+import { SECTIONS, type Figure, type Measured, type Row, type RowContext, type RowResult, type Section } from './row.ts'
 import { scrape } from './scrape.ts'
 import { traceql } from './traceql.ts'
 import { otlpTraces } from './traces.ts'
@@ -23,4 +23,4 @@ export const ROWS: readonly Row[] = [
   traceql,
 ]
 
-export { SECTIONS, type Figure, type Row, type RowContext, type RowResult, type Section }
+export { SECTIONS, type Figure, type Measured, type Row, type RowContext, type RowResult, type Section }

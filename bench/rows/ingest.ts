@@ -6,9 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LoadSpec } from '../load/messages.ts'
+import { cpuSplit, rssSplit } from '../subjects/parts.ts'
 import { pause, whyNot, type Intake, type Signal, type Subject } from '../subjects/subject.ts'
+import { eachNs, mebibytes, minus, type Split } from '../measure/split.ts'
 import { countedIn } from './counted.ts'
 import { Figures } from './figures.ts'
+import { finishAll } from './kept.ts'
 import { startPrepared } from './prepared.ts'
 import type { Row, RowContext, RowResult, Section } from './row.ts'
 
@@ -35,6 +38,7 @@ async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult
   const missing: Record<string, string> = {}
   const counts: Record<string, { sent: number; stored: number | undefined }> = {}
   const figures = new Figures()
+  let journalBytes: RowResult['journalBytes'] = {}
   const able = subjects.filter((subject) => {
     if (subject.places[row.intake] !== undefined) return true
     missing[subject.name] = whyNot(subject, row.intake)
@@ -51,40 +55,40 @@ async function runIngest(row: IngestRow, context: RowContext): Promise<RowResult
     }
     for (const subject of able) {
       counts[subject.name]!.stored = await countedIn(subject, row.signal, row.countQuery, spec.endMs, before.get(subject))
-      figures.add('after the load', 'MiB RSS', 'less', subject.name, subject.rssBytes() / 2 ** 20)
+      figures.add('after the load', 'MiB RSS', 'less', subject.name, mebibytes(rssSplit(subject)))
     }
   } finally {
-    for (const subject of subjects) {
-      const bytes = await subject.finish(row.signal)
-      const count = counts[subject.name]
-      if (bytes !== undefined && count !== undefined) figures.add('on disk', `B a ${row.item}`, 'less', subject.name, bytes / count.sent)
-    }
+    journalBytes = await finishAll(subjects, row.signal, row.item, counts, figures)
     if (tailRoot !== undefined) rmSync(tailRoot, { recursive: true, force: true })
   }
   const parameters = { ...spec, rounds: context.rounds, sentBytes }
-  return { row: row.name, section: row.section, parameters, figures: figures.all(), counts, missing }
+  return { row: row.name, section: row.section, parameters, figures: figures.all(), counts, journalBytes, missing }
 }
 
 /** Round 0 warms up and leaves no figure. */
 async function measureRound(row: IngestRow, context: RowContext, subject: Subject, round: number, figures: Figures): Promise<number> {
   const place = subject.places[row.intake]!
-  const cpuBefore = subject.cpuSeconds()
+  const cpuBefore = cpuSplit(subject)
   const storedBefore = row.intake === 'tail' ? ((await subject.storedItems(row.signal)) ?? 0) : 0
   const startMs = performance.now()
   const sent = await context.sender.send(round, place)
   if (sent.refused > 0) throw new Error(`${subject.name} refused ${sent.refused} of ${sent.requests} requests: ${sent.firstRefusal}`)
   if (row.intake === 'tail') await allStored(subject, row.signal, storedBefore + sent.items)
   const wallMs = performance.now() - startMs
-  const cpuAtAck = subject.cpuSeconds() - cpuBefore
+  const cpuAtAck = minus(cpuSplit(subject), cpuBefore)
+  await subject.arrived?.()
+  const arrivedMs = performance.now() - startMs
   // A quick run doesn't wait for the warm-up's checkpoint: some of it is then paid by the round.
   if (round > 0 || !context.isQuick) await subject.settle()
-  const cpuSeconds = subject.cpuSeconds() - cpuBefore
+  const cpuSeconds = minus(cpuSplit(subject), cpuBefore)
   if (round > 0) {
-    const of = (unit: string, better: 'more' | 'less', value: number): void => figures.add('ingest', unit, better, subject.name, value)
-    of(`${row.item}s a CPU-second`, 'more', sent.items / cpuSeconds)
-    of(`ns CPU a ${row.item}`, 'less', (cpuSeconds * 1e9) / sent.items)
-    of(`ns CPU a ${row.item} until the last answer`, 'less', (cpuAtAck * 1e9) / sent.items)
+    const of = (unit: string, better: 'more' | 'less', value: number | Split): void =>
+      figures.add('ingest', unit, better, subject.name, value)
+    of(`${row.item}s a CPU-second`, 'more', sent.items / cpuSeconds.whole)
+    of(`ns CPU a ${row.item}`, 'less', eachNs(cpuSeconds, sent.items))
+    of(`ns CPU a ${row.item} until the last answer`, 'less', eachNs(cpuAtAck, sent.items))
     of(`${row.item}s a second of wall time`, 'more', (sent.items * 1000) / wallMs)
+    if (subject.arrived !== undefined) of(`${row.item}s a second until stored`, 'more', (sent.items * 1000) / arrivedMs)
   }
   return sent.items
 }

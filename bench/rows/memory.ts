@@ -1,6 +1,8 @@
 /** What many new series add to the resident memory: two samples each over remote write, after a small load that warmed the program up. */
 import { countQuery, SERIES_PER_INSTANCE } from '../load/series.ts'
 import type { MetricsSpec } from '../load/metrics-load.ts'
+import { mapSplit, mebibytes, minus } from '../measure/split.ts'
+import { rssSplit } from '../subjects/parts.ts'
 import { whyNot } from '../subjects/subject.ts'
 import { countedIn } from './counted.ts'
 import { Figures } from './figures.ts'
@@ -42,15 +44,21 @@ async function run(context: RowContext): Promise<RowResult> {
     }
     await context.sender.prepare(specOf(WARM_UP_INSTANCES, context.seed, endMs - 60_000), 1)
     await sendTo()
-    const before = able.map((subject) => subject.rssBytes())
+    const before = able.map(rssSplit)
     await context.sender.prepare(specOf(instances, context.seed + 1, endMs), 1)
     await sendTo()
     const newSeries = (instances - WARM_UP_INSTANCES) * SERIES_PER_INSTANCE
     const sent = (instances + WARM_UP_INSTANCES) * 2 * SERIES_PER_INSTANCE
     for (const [i, subject] of able.entries()) {
-      const rssBytes = subject.rssBytes()
-      figures.add('new series', 'B RSS a series', 'less', subject.name, (rssBytes - before[i]!) / newSeries)
-      figures.add('with all series', 'MiB RSS', 'less', subject.name, rssBytes / 2 ** 20)
+      const rss = rssSplit(subject)
+      figures.add(
+        'new series',
+        'B RSS a series',
+        'less',
+        subject.name,
+        mapSplit(minus(rss, before[i]!), (bytes) => bytes / newSeries),
+      )
+      figures.add('with all series', 'MiB RSS', 'less', subject.name, mebibytes(rss))
       counts[subject.name] = {
         sent,
         stored: await countedIn(subject, 'metrics', countQuery('remote-write', '1h'), endMs, undefined),
@@ -60,5 +68,5 @@ async function run(context: RowContext): Promise<RowResult> {
     for (const subject of subjects) await subject.finish('metrics')
   }
   const parameters = { series: instances * SERIES_PER_INSTANCE, samplesPerSeries: 2, warmUpSeries: WARM_UP_INSTANCES * SERIES_PER_INSTANCE }
-  return { row: 'series-memory', section: 'metrics', parameters, figures: figures.all(), counts, missing }
+  return { row: 'series-memory', section: 'metrics', parameters, figures: figures.all(), counts, journalBytes: {}, missing }
 }

@@ -3,7 +3,9 @@
  * moved back a little each time so that no answer is one that was kept; latency is measured here, processor time at the server. The answers' sizes must agree.
  */
 import type { LoadSpec } from '../load/messages.ts'
+import { mapSplit, minus, plus, type Split } from '../measure/split.ts'
 import { percentile } from '../measure/statistics.ts'
+import { cpuSplit } from '../subjects/parts.ts'
 import { textOf, whyNot, type Intake, type Language, type Signal, type Subject } from '../subjects/subject.ts'
 import { countedIn } from './counted.ts'
 import { Figures } from './figures.ts'
@@ -66,7 +68,7 @@ async function runQueries(row: QueryRow, context: RowContext): Promise<RowResult
     for (const subject of subjects) await subject.finish(row.signal)
   }
   const parameters = { ...spec, ...shapeOf(context), rounds: context.rounds }
-  return { row: row.name, section: row.section, parameters, figures: figures.all(), counts, missing }
+  return { row: row.name, section: row.section, parameters, figures: figures.all(), counts, journalBytes: {}, missing }
 }
 
 function shapeOf({ isQuick }: RowContext): { rangeMs: number; stepMs: number; warmUps: number; askingsARound: number } {
@@ -88,7 +90,7 @@ async function measureQuery(
 ): Promise<void> {
   const { rangeMs, stepMs, warmUps, askingsARound } = shapeOf(context)
   const latencies = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]))
-  const cpuSeconds = new Map<Subject, number>(subjects.map((subject) => [subject, 0]))
+  const cpuSeconds = new Map<Subject, Split>()
   const sizes = new Map<Subject, number>()
   const ask = async (subject: Subject, turn: number): Promise<number> => {
     const endMs = Math.floor((dataEndMs - 1000 * (turn + 1)) / 1000) * 1000
@@ -110,15 +112,23 @@ async function measureQuery(
   for (let round = 0; round < context.rounds; round++, turn += askingsARound) {
     if (round > 0 && Date.now() > context.endMs) break
     for (const subject of subjects) {
-      const before = subject.cpuSeconds()
+      const before = cpuSplit(subject)
       for (let i = 0; i < askingsARound; i++) latencies.get(subject)!.push(await ask(subject, turn + i))
-      cpuSeconds.set(subject, cpuSeconds.get(subject)! + subject.cpuSeconds() - before)
+      const used = minus(cpuSplit(subject), before)
+      const sofar = cpuSeconds.get(subject)
+      cpuSeconds.set(subject, sofar === undefined ? used : plus(sofar, used))
     }
   }
   for (const subject of subjects) {
     const own = latencies.get(subject)!
     figures.add(query.name, 'ms p50', 'less', subject.name, percentile(own, 0.5))
     figures.add(query.name, 'ms p95', 'less', subject.name, percentile(own, 0.95))
-    figures.add(query.name, 'ms CPU', 'less', subject.name, (cpuSeconds.get(subject)! * 1000) / own.length)
+    figures.add(
+      query.name,
+      'ms CPU',
+      'less',
+      subject.name,
+      mapSplit(cpuSeconds.get(subject)!, (seconds) => (seconds * 1000) / own.length),
+    )
   }
 }

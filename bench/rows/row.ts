@@ -35,8 +35,16 @@ export interface Figure {
   readonly what: string
   readonly unit: string
   readonly better: 'more' | 'less'
-  /** By subject: the median, and the rounds it is of. */
-  readonly values: Readonly<Record<string, { readonly value: number; readonly rounds: readonly number[] }>>
+  /** By subject. */
+  readonly values: Readonly<Record<string, Measured>>
+}
+
+/** Of one subject: the median, and the rounds it is of. */
+export interface Measured {
+  readonly value: number
+  readonly rounds: readonly number[]
+  /** The same by role, where the system is made of several. Kafka is named and not in the value. */
+  readonly parts?: Readonly<Record<string, { readonly value: number; readonly rounds: readonly number[] }>>
 }
 
 export interface RowResult {
@@ -46,6 +54,8 @@ export interface RowResult {
   readonly figures: readonly Figure[]
   /** By subject: how many items were sent, and how many its own API or counters say it has. */
   readonly counts: Readonly<Record<string, { readonly sent: number; readonly stored: number | undefined }>>
+  /** By subject: bytes of the journals that were kept at the end, by who keeps them. */
+  readonly journalBytes: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** By subject: why it has no figures here. */
   readonly missing: Readonly<Record<string, string>>
 }

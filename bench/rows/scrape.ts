@@ -3,8 +3,11 @@
  * them, and the samples are those their own counters say they stored in it.
  */
 import { SERIES_PER_INSTANCE } from '../load/series.ts'
+import { eachNs, mebibytes, minus, type Split } from '../measure/split.ts'
+import { cpuSplit, rssSplit } from '../subjects/parts.ts'
 import { pause, whyNot } from '../subjects/subject.ts'
 import { Figures } from './figures.ts'
+import { finishAll } from './kept.ts'
 import { scaled, type Row, type RowContext, type RowResult } from './row.ts'
 
 const BODIES = 60
@@ -21,6 +24,7 @@ async function run(context: RowContext): Promise<RowResult> {
   const subjects = await context.start({ scrape: { address, targets }, checkpointMs: windowMs })
   const missing: Record<string, string> = {}
   const figures = new Figures()
+  let journalBytes: RowResult['journalBytes'] = {}
   const counts: Record<string, { sent: number; stored: number | undefined }> = {}
   try {
     const able = subjects.filter((subject) => {
@@ -29,8 +33,8 @@ async function run(context: RowContext): Promise<RowResult> {
       return false
     })
     await pause(warmUpMs)
-    const read = (): Promise<{ cpuSeconds: number; stored: number }[]> =>
-      Promise.all(able.map(async (subject) => ({ stored: (await subject.storedItems('metrics')) ?? 0, cpuSeconds: subject.cpuSeconds() })))
+    const read = (): Promise<{ cpu: Split; stored: number }[]> =>
+      Promise.all(able.map(async (subject) => ({ stored: (await subject.storedItems('metrics')) ?? 0, cpu: cpuSplit(subject) })))
     let before = await read()
     for (let round = 0; round < context.rounds; round++) {
       if (round > 0 && Date.now() > context.endMs) break
@@ -38,25 +42,21 @@ async function run(context: RowContext): Promise<RowResult> {
       const after = await read()
       able.forEach(({ name }, i) => {
         const samples = after[i]!.stored - before[i]!.stored
-        const cpuSeconds = after[i]!.cpuSeconds - before[i]!.cpuSeconds
-        figures.add('ingest', 'samples a CPU-second', 'more', name, samples / cpuSeconds)
-        figures.add('ingest', 'ns CPU a sample', 'less', name, (cpuSeconds * 1e9) / samples)
+        const cpuSeconds = minus(after[i]!.cpu, before[i]!.cpu)
+        figures.add('ingest', 'samples a CPU-second', 'more', name, samples / cpuSeconds.whole)
+        figures.add('ingest', 'ns CPU a sample', 'less', name, eachNs(cpuSeconds, samples))
         figures.add('ingest', 'samples a second of wall time', 'more', name, (samples * 1000) / windowMs)
       })
       before = after
     }
     able.forEach((subject, i) => {
-      figures.add('after the load', 'MiB RSS', 'less', subject.name, subject.rssBytes() / 2 ** 20)
+      figures.add('after the load', 'MiB RSS', 'less', subject.name, mebibytes(rssSplit(subject)))
       counts[subject.name] = { sent: before[i]!.stored, stored: before[i]!.stored }
     })
   } finally {
-    for (const subject of subjects) {
-      const bytes = await subject.finish('metrics')
-      const count = counts[subject.name]
-      if (bytes !== undefined && count !== undefined) figures.add('on disk', 'B a sample', 'less', subject.name, bytes / count.sent)
-    }
+    journalBytes = await finishAll(subjects, 'metrics', 'sample', counts, figures)
   }
   const series = bodies.instancesPerTarget * SERIES_PER_INSTANCE
   const parameters = { ...bodies, targets, seriesPerTarget: series, intervalMs: 1000, warmUpMs, windowMs, rounds: context.rounds }
-  return { row: 'scrape', section: 'collector', parameters, figures: figures.all(), counts, missing }
+  return { row: 'scrape', section: 'collector', parameters, figures: figures.all(), counts, journalBytes, missing }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { freePorts } from '../../test/harness/sightline.ts'
 import { bytesIn, cpuSecondsOf, rssBytesOf } from '../measure/process.ts'
 import { Program } from './program.ts'
-import { scrapeConfig } from './sightline.ts'
+import { scrapeConfig } from './sightline-program.ts'
 import { metricIn, quiet, textOf, type StartSubject } from './subject.ts'
 
 /** undefined where it isn't installed. */
@@ -35,6 +35,7 @@ export function prometheusOf(version: string): StartSubject {
       name: 'prometheus',
       version,
       places: { 'remote-write': `${url}/api/v1/write`, promql: url, ...(scrape === undefined ? {} : { scrape: '' }) },
+      parts: [],
       cpuSeconds,
       rssBytes: () => rssBytesOf(program.pid),
       storedItems: async (signal) =>
@@ -46,7 +47,7 @@ export function prometheusOf(version: string): StartSubject {
         const bytes = answer.ok ? bytesIn(join(folder, 'data/snapshots')) : undefined
         await program.end('SIGTERM')
         rmSync(folder, { recursive: true, force: true })
-        return bytes
+        return bytes === undefined ? undefined : { storeBytes: bytes, journalBytes: {} }
       },
     }
   }

@@ -21,6 +21,7 @@ export async function runningPeer({ url, pid, otlpUrl }: RunningPeer): Promise<S
     name,
     version,
     places,
+    parts: [],
     cpuSeconds,
     rssBytes: () => rssBytesOf(pid),
     async storedItems(signal) {

@@ -14,15 +14,35 @@ export interface Subject {
   readonly version: string
   /** Where each load goes (a URL, the tailed folder, '' for scraping), and the base URL of each language's API. */
   readonly places: Readonly<Partial<Record<Ability, string>>>
-  /** Of all its processes. */
+  /** Its processes by role, where it is made of several. */
+  readonly parts: readonly Part[]
+  /** Of all processes that are ours. */
   cpuSeconds(): number
   rssBytes(): number
   /** Items its own counters say are in its store; undefined where it has none. */
   storedItems(signal: Signal): Promise<number | undefined>
+  /** Resolves when what was acknowledged is stored; there where an acknowledgement comes from another process than the one that stores. */
+  arrived?(): Promise<void>
   /** What was sent is stored, the checkpoint that follows is over, and nothing more is at work. */
   settle(): Promise<void>
-  /** Ends it (one that we didn't start is left alone); returns the bytes it keeps of a signal, undefined where that can't be told. */
-  finish(signal: Signal): Promise<number | undefined>
+  /** Ends it (one that we didn't start is left alone); returns what it keeps of a signal, undefined where that can't be told. */
+  finish(signal: Signal): Promise<Kept | undefined>
+}
+
+/** The processes of one role. */
+export interface Part {
+  readonly role: string
+  /** Kafka isn't: it is shown, and in no sum. */
+  readonly isOurs: boolean
+  cpuSeconds(): number
+  rssBytes(): number
+}
+
+export interface Kept {
+  /** Of the signal's stores, all nodes together. */
+  readonly storeBytes: number
+  /** Of journals, by who keeps them: not in the figure on disk. A collector's is of all signals. */
+  readonly journalBytes: Readonly<Record<string, number>>
 }
 
 export interface StartOptions {
@@ -46,14 +66,20 @@ export function whyNot(subject: Subject, ability: Ability): string {
 const QUIET_MS = 250
 const QUIET_SHARE = 0.08
 
-/** Waits until the processes use less than a twelfth of a processor; gives up after `limitMs`, and the window is as long as it is. */
-export async function quiet(subject: Pick<Subject, 'cpuSeconds'>, limitMs = 10_000): Promise<void> {
-  const endMs = Date.now() + limitMs
+const QUIET_LIMIT_MS = 10_000
+
+/** Waits until the processes use less than this share of a processor; gives up after ten seconds, and the window is as long as it is. */
+export async function quiet(subject: Pick<Subject, 'cpuSeconds'>, share = QUIET_SHARE): Promise<void> {
+  const endMs = Date.now() + QUIET_LIMIT_MS
   while (Date.now() < endMs) {
     const before = subject.cpuSeconds()
     await pause(QUIET_MS)
-    if (((subject.cpuSeconds() - before) * 1000) / QUIET_MS < QUIET_SHARE) return
+    if (((subject.cpuSeconds() - before) * 1000) / QUIET_MS < share) return
   }
+}
+
+export function sumOf<T>(all: readonly T[], value: (one: T) => number): number {
+  return all.reduce((sum, one) => sum + value(one), 0)
 }
 
 export function pause(ms: number): Promise<void> {

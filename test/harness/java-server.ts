@@ -75,6 +75,11 @@ export class JavaProcess {
     return existsSync(this.#logPath) ? readFileSync(this.#logPath, 'utf8') : ''
   }
 
+  /** Of the process that runs now. */
+  get pid(): number {
+    return this.#child!.pid!
+  }
+
   /** Resolves once the port takes connections. */
   async start(port: number, deadlineMs = 90_000): Promise<void> {
     appendFileSync(this.#logPath, '')

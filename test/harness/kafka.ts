@@ -76,6 +76,16 @@ export class KafkaServer {
     return this.#process.log
   }
 
+  /** Of the process that runs now. */
+  get pid(): number {
+    return this.#process.pid
+  }
+
+  /** A folder `<topic>-<partition>` for each. */
+  get dataFolder(): string {
+    return join(this.#folder, 'data')
+  }
+
   /** Starts it again after `kill`. */
   async restart(): Promise<void> {
     await this.#process.start(this.#ports[0]!)
