@@ -18,7 +18,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ['lib', 'query', 'collector', 'rules'],
   test: ['lib', 'query', 'collector', 'rules', 'cli', 'examples', 'bench'],
   examples: ['lib'],
-  bench: ['lib', 'query', 'collector', 'rules', 'cli', 'test'],
+  // It reads what the program tells of itself, in the program's own shape.
+  bench: ['lib', 'query', 'collector', 'rules', 'cli', 'test', 'ledger.ts'],
   ui: [],
 }
 
