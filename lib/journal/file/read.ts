@@ -21,6 +21,8 @@ const BATCH_BYTES = 1024 * 1024
 export interface ReadPlace {
   path: string
   at: number
+  /** Memory of this reader, used again for each read: a follower reads often and little. */
+  memory?: Buffer
 }
 
 /**
@@ -39,7 +41,8 @@ export async function* readRecords(
     const firstByte = segment.path === place.path ? Math.max(place.at, wantedByte) : wantedByte
     const file = await open(segment.path, 'r')
     try {
-      yield* readSegment(file, firstByte, segment.endBytes, wanted)
+      place.memory ??= Buffer.allocUnsafeSlow(Math.max(READ_BYTES, FRAME_BODY_BYTES_MAX + FRAME_HEAD_BYTES))
+      yield* readSegment(file, firstByte, segment.endBytes, wanted, place.memory)
       place.path = segment.path
       place.at = segment.endBytes
     } finally {
@@ -62,8 +65,8 @@ async function* readSegment(
   firstByte: number,
   endBytes: number,
   wanted: Map<PartitionKey, number>,
+  buffer: Buffer,
 ): AsyncGenerator<JournalRecord[]> {
-  const buffer = Buffer.allocUnsafe(Math.max(READ_BYTES, FRAME_BODY_BYTES_MAX + FRAME_HEAD_BYTES))
   let fileAt = firstByte
   while (fileAt < endBytes) {
     const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, endBytes - fileAt), fileAt)
