@@ -70,6 +70,11 @@ export class Positions {
     return this.#byKey.get(identityKey(file))
   }
 
+  /** Of a path and what was rotated from it (`<path>.*`), whatever file that was. */
+  below(path: string): readonly FilePosition[] {
+    return this.all().filter((known) => known.path === path || known.path.startsWith(`${path}.`))
+  }
+
   /** A record with this position is durable. */
   note(position: FilePosition): void {
     this.#byKey.set(identityKey(position), position)

@@ -1,4 +1,15 @@
-import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -204,6 +215,40 @@ describe('tailing', () => {
     await bench.start()
     bench.startLoop()
     await expect.poll(() => bench.texts().then((texts) => texts.sort()), { timeout: 5000 }).toEqual(['a', 'b', 'c'])
+  })
+
+  test('several rotations between two looks: the files in between are read too, older ones that nobody asked for are not', async () => {
+    const bench = await new Bench().start()
+    const old = bench.path('0.log.20260101-000000')
+    writeFileSync(old, cri('from before we came'))
+    utimesSync(old, 1_700_000_000, 1_700_000_000)
+    writeFileSync(bench.path(), cri('a'))
+    await bench.round()
+    // While it runs, and while it doesn't; the last one with the file that was known gone.
+    for (const [i, isRunning] of [true, false, false].entries()) {
+      if (!isRunning) await bench.stop()
+      for (const n of [1, 2]) {
+        renameSync(bench.path(), bench.path(`0.log.20260102-0${i}0${n}00`))
+        writeFileSync(bench.path(), cri(`${i} ${n}`))
+      }
+      if (i === 2) unlinkSync(bench.path('0.log.20260102-020100'))
+      if (!isRunning) await bench.start()
+      await bench.round()
+      await bench.round()
+    }
+    expect((await bench.texts()).sort()).toEqual(['0 1', '0 2', '1 1', '1 2', '2 1', '2 2', 'a'])
+  })
+
+  test('a container that filled and rotated its first file before we looked', async () => {
+    const bench = await new Bench().start()
+    await bench.round()
+    writeFileSync(bench.path('0.log.20260102-030405'), cri('a'))
+    // The test's clock is ahead of the one that writes files.
+    utimesSync(bench.path('0.log.20260102-030405'), bench.clock.now() / 1000, bench.clock.now() / 1000)
+    writeFileSync(bench.path(), cri('b'))
+    await bench.round()
+    await bench.round()
+    expect((await bench.texts()).sort()).toEqual(['a', 'b'])
   })
 
   test('rotation by copy and truncate: the same file is read from its start again', async () => {

@@ -46,6 +46,8 @@ export class TailedFile {
   readonly path: string
   readonly dev: number
   readonly ino: number
+  /** Nothing of it was read by this process or one before. */
+  readonly isNew: boolean
   readonly #fd: number
   readonly #deps: TailDeps
   readonly #labels: Readonly<Record<LogicalLine['stream'], Labels>>
@@ -72,7 +74,8 @@ export class TailedFile {
     this.#labels = { '': complete, stdout: labelsWith(complete, 'stream', 'stdout'), stderr: labelsWith(complete, 'stream', 'stderr') }
     this.#metadata = Object.keys(metadata).length === 0 ? EMPTY_LABELS : labelsOf(metadata)
     const known = deps.positions.get(this)
-    if (known !== undefined && isSame(this.#fd, known)) {
+    this.isNew = known === undefined || !isSame(this.#fd, known)
+    if (known !== undefined && !this.isNew) {
       this.#identity = known
       this.#offset = known.offset
     }

@@ -2,7 +2,8 @@
  * A source of log files: finds them, follows each through rotation, paces the reading.
  *
  * Each round looks for files, then reads every open one that has something. A file that was renamed or deleted stays open until it is read to its
- * end and nothing came for a while. On start, files that were renamed while nobody looked are found by their inode among the neighbours.
+ * end and nothing came for a while. On start, files that were renamed while nobody looked are found by their inode among the neighbours. Where a
+ * name has a new file, files that were begun and rotated away since the last look are looked for beside it (`rotated.ts`).
  */
 import { globSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, matchesGlob } from 'node:path'
@@ -10,6 +11,7 @@ import type { Clock } from '../../lib/runtime/clock.ts'
 import { messageOf, SightlineError } from '../../lib/runtime/errors.ts'
 import { counter, type Log } from '../../lib/telemetry/index.ts'
 import { identityKey } from './identity.ts'
+import { rotatedUnread } from './rotated.ts'
 import { TailedFile, type TailDeps } from './tailed-file.ts'
 
 const lost = counter('sightline_tail_files_lost_total', 'Files that were gone before they were read to their end.', ['source'])
@@ -41,10 +43,14 @@ export class Tailer {
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
   #discoveredMs = 0
+  /** When this source was last looked at before now, by this process or one before; files written since are not from before we came. */
+  #lookedMs: number
   #hasRecovered = false
 
   constructor(deps: TailerDeps) {
     this.#deps = deps
+    const seen = deps.positions.all().flatMap(({ source, seenMs }) => (source === deps.config.name ? [seenMs] : []))
+    this.#lookedMs = seen.length === 0 ? deps.clock.now() : seen.reduce((latest, one) => Math.max(latest, one), 0)
   }
 
   start(): void {
@@ -79,6 +85,7 @@ export class Tailer {
       if (!this.#hasRecovered) this.#recoverRotated()
       this.#hasRecovered = true
       this.#discover()
+      this.#lookedMs = this.#discoveredMs
     }
     const waiting = [...this.#files.values()]
     let pauseMs: number | undefined
@@ -123,6 +130,7 @@ export class Tailer {
       if (!stat.isFile() || this.#files.has(identityKey(stat))) return
       const file = new TailedFile(path, this.#deps)
       this.#files.set(identityKey(file), file)
+      if (file.isNew) for (const missed of rotatedUnread(path, this.#deps.positions, this.#lookedMs)) this.#open(missed)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       errors.inc({ source: this.#deps.config.name })
